@@ -1,0 +1,1 @@
+"""The LangGraph agent that is scaled.  Talks to the other parts over HTTP only."""

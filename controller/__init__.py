@@ -1,0 +1,1 @@
+"""Deciding: capacity, guardrails and the replica floor.  Needs neither torch nor onnxruntime."""

@@ -1,0 +1,1 @@
+"""Forecasting: series, features, calibration, model bundle and its runtime.  Needs neither torch nor kubernetes."""

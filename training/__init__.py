@@ -1,0 +1,1 @@
+"""Learning and judging, offline: the network, its training, and rolling-origin evaluation."""
