@@ -21,8 +21,8 @@ class NetworkShape:
     ahead_features: int
     horizon: int
     levels: tuple[float, ...]
-    units: int = 80
-    width: int = 96
+    units: int = 88
+    width: int = 104
     ahead_width: int = 64
 
 

@@ -1,0 +1,282 @@
+"""A trained model at work: from demand history to calibrated forecasts, or a reason why there is none.
+
+Reads a bundle and runs it; everything else is arithmetic on arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from predictor.bundle import Bundle, read_bundle
+from predictor.errors import InputError
+from predictor.experts import expert_count, simple_experts
+from predictor.features import FeatureSchema, build_window, log_offset
+from predictor.forecast import Float32Array, Forecast, IntArray, IssuedForecasts
+from predictor.online import OnlineSettings, OnlineState, initial_state, issue, learn
+from predictor.runtime import Runtime
+from predictor.series import FloatArray, Series
+
+STALE_AFTER_STEPS = 5  # a forecast from older data would already be half over
+MAX_MISSING_RATIO = 0.5  # of the context; beyond, the present level is a guess
+REPLAY_DAYS = 3  # origins replayed to warm the online layer, in cycles of the shortest season
+_REPLAY_STEPS = 1440  # the same for a model without a season
+_BATCH = 512
+
+
+class NoForecast(StrEnum):
+    """Why there is no forecast."""
+
+    TOO_SHORT = "HistoryTooShort"
+    STALE = "DataStale"
+    GAPPY = "TooManyGaps"
+    WRONG_STEP = "StepMismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A forecast that was not made; never a zero."""
+
+    series: str
+    reason: NoForecast
+    message: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """What is known about one workload: its demand, leading indicators and announced events."""
+
+    series: Series
+    covariates: FloatArray | None = None  # (time, covariate), NaN where not observed
+    events: FloatArray | None = None  # (time + horizon,), 1 while an event lasts
+
+    def until(self, end: int, horizon: int) -> History:
+        """What was known at sample `end - 1`."""
+        return History(
+            self.series.between(0, end),
+            None if self.covariates is None else self.covariates[:end],
+            None if self.events is None else self.events[: end + horizon],
+        )
+
+    def tail(self, steps: int) -> History:
+        """The last `steps` samples."""
+        first = max(len(self.series) - steps, 0)
+        return History(
+            self.series.between(first, len(self.series)),
+            None if self.covariates is None else self.covariates[first:],
+            None if self.events is None else self.events[first:],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replay:
+    """Forecasts of one series at consecutive origins, each with what was known then."""
+
+    calibrated: IssuedForecasts
+    raw: IssuedForecasts  # the network alone
+    state: OnlineState  # after the last origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecaster:
+    """A bundle and its runtime."""
+
+    bundle: Bundle
+    runtime: Runtime
+    schema: FeatureSchema
+    settings: OnlineSettings = field(repr=False)
+
+    @classmethod
+    def load(cls, directory: Path) -> Forecaster:
+        """Read and verify a bundle; raises BundleError."""
+        bundle = read_bundle(directory)
+        card = bundle.card
+        return cls(bundle, Runtime(bundle.onnx, card.schema, card.levels), card.schema, card.online)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Quantile levels of every forecast."""
+        return self.settings.levels
+
+    @property
+    def horizon(self) -> int:
+        """Steps ahead."""
+        return self.schema.horizon
+
+    def offset(self, series: Series) -> float:
+        """The logarithm's offset: the one learnt with this series, else from the history itself."""
+        known = self.bundle.card.offsets.get(series.name)
+        return known if known is not None else log_offset(series.values)
+
+    def check(self, history: History, *, now: datetime | None = None) -> Refusal | None:
+        """Why this history allows no forecast, or None when it does.  `now` None: do not check the age."""
+        series, card = history.series, self.bundle.card
+        if series.step_seconds != card.step_seconds:
+            return Refusal(
+                series.name,
+                NoForecast.WRONG_STEP,
+                f"{series.name}: step {series.step_seconds} s, but the model was trained at {card.step_seconds} s; "
+                f"read it with --step {card.step_seconds}",
+            )
+        if len(series) < self.schema.minimum_steps:
+            return Refusal(
+                series.name,
+                NoForecast.TOO_SHORT,
+                f"{series.name}: {len(series)} samples, {self.schema.minimum_steps} needed; wait, or read more --days",
+            )
+        context = series.values[-self.schema.context :]
+        seen = np.flatnonzero(np.isfinite(context))
+        age = len(context) - 1 - int(seen[-1]) if seen.size else len(context)
+        if now is not None:
+            age += max(0, int((now - series.end).total_seconds() // series.step_seconds))
+        if age > STALE_AFTER_STEPS:
+            return Refusal(
+                series.name,
+                NoForecast.STALE,
+                f"{series.name}: nothing observed in the last {age} steps of {series.step_seconds} s, at most "
+                f"{STALE_AFTER_STEPS} allowed; check the scrape job, or ask --at a time that has data",
+            )
+        missing = 1 - seen.size / len(context)
+        if missing > MAX_MISSING_RATIO:
+            return Refusal(
+                series.name,
+                NoForecast.GAPPY,
+                f"{series.name}: {missing:.0%} of the last {len(context)} samples missing, at most "
+                f"{MAX_MISSING_RATIO:.0%} allowed; check the scrape job",
+            )
+        return None
+
+    def forecast(self, history: History, *, now: datetime | None = None) -> Forecast | Refusal:
+        """Forecast one series from its newest sample, calibrated on a replay of its recent past."""
+        refusal = self.check(history, now=now)
+        if refusal is not None:
+            return refusal
+        season = self.schema.season_steps[0] if self.schema.season_steps else _REPLAY_STEPS
+        last = len(history.series) - 1
+        first = max(self.schema.minimum_steps - 1, last - REPLAY_DAYS * season)
+        replay = self.replay(history, first, last + 1)
+        return Forecast(
+            series=history.series.name,
+            issued_at=history.series.end,
+            step_seconds=history.series.step_seconds,
+            levels=self.levels,
+            path=replay.calibrated.path[-1].astype(np.float64),
+            peak=replay.calibrated.peak[-1].astype(np.float64),
+            model=self.bundle.short_hash,
+            is_synthetic=history.series.is_synthetic,
+        )
+
+    def network_quantiles(self, histories: Sequence[History]) -> tuple[Float32Array, FloatArray]:
+        """One pass over many workloads, each at its newest sample.
+
+        Returns log-relative quantiles (workload, head, horizon, level) and demand quantiles of the same shape.
+        All histories must share length or be longer than the model reads.
+        """
+        needed = self.schema.history_steps
+        values = np.full((len(histories), needed), np.nan)
+        starts = np.empty(len(histories), dtype=np.int64)
+        for row, history in enumerate(histories):
+            recent = history.series.values[-needed:]
+            values[row, needed - len(recent) :] = recent
+            starts[row] = _first_step(history.series) + len(history.series) - needed
+        offsets = np.array([self.offset(history.series) for history in histories])
+        window = build_window(
+            self.schema,
+            values,
+            starts,
+            offsets,
+            self.schema.context,
+            1,
+            _stacked([history.covariates for history in histories], needed),
+            _stacked([history.events for history in histories], needed + self.horizon),
+        )
+        relative = self.runtime.run(window.steps, window.origin[:, 0], window.ahead[:, 0])
+        return relative, window.to_demand(relative[:, None])[:, 0]
+
+    def replay(self, history: History, first: int, last: int, state: OnlineState | None = None) -> Replay:
+        """Issue forecasts at origins first..last-1 in order, learning from each outcome when it becomes known."""
+        series = history.series
+        if not 0 <= first < last <= len(series):
+            raise InputError(f"{series.name}: origins {first} to {last} are outside its {len(series)} samples")
+        offset = self.offset(series)
+        network, log_level = self._network_rolling(history, first, last, offset)
+        origins = np.arange(first, last)
+        simple = simple_experts(
+            np.asarray(series.values),
+            origins,
+            log_level,
+            offset,
+            horizon=self.horizon,
+            levels=len(self.levels),
+            step_seconds=series.step_seconds,
+            season_steps=self.schema.season_steps,
+        )
+        state = initial_state(self.settings, expert_count()) if state is None else state
+        log_demand = np.log(series.values + offset)
+        mixed = np.empty_like(network)
+        for row, origin in enumerate(origins):
+            experts = np.concatenate([network[row : row + 1], simple[row]])[None].astype(np.float64)
+            state = learn(self.settings, state, log_demand[origin : origin + 1])
+            final, state = issue(self.settings, state, experts, log_level[row : row + 1])
+            mixed[row] = final[0]
+        issued = (self._issued(series, origins, relative, log_level, offset) for relative in (mixed, network))
+        return Replay(*issued, state=state)
+
+    def _network_rolling(
+        self, history: History, first: int, last: int, offset: float
+    ) -> tuple[Float32Array, FloatArray]:
+        """The network at consecutive origins: features once, then overlapping contexts in batches."""
+        schema, series = self.schema, history.series
+        context, count = schema.context, last - first
+        begin = max(last - count - context - schema.history_steps, 0)
+        window = build_window(
+            schema,
+            np.asarray(series.values[begin:last])[None],
+            np.array([_first_step(series) + begin]),
+            np.array([offset]),
+            count + context - 1,
+            count,
+            None if history.covariates is None else history.covariates[None, begin:last],
+            None if history.events is None else history.events[None, begin : last + schema.horizon],
+        )
+        windows = np.lib.stride_tricks.sliding_window_view(window.steps[0], context, axis=0)  # (count, F, context)
+        parts = []
+        for start in range(0, count, _BATCH):
+            chunk = slice(start, start + _BATCH)
+            steps = np.ascontiguousarray(windows[chunk].transpose(0, 2, 1))
+            parts.append(self.runtime.run(steps, window.origin[0, chunk], window.ahead[0, chunk]))
+        return np.concatenate(parts), window.log_level[0]
+
+    def _issued(
+        self, series: Series, origins: IntArray, relative: Float32Array, log_level: FloatArray, offset: float
+    ) -> IssuedForecasts:
+        demand = np.maximum(np.exp(relative + log_level[:, None, None, None]) - offset, 0.0).astype(np.float32)
+        return IssuedForecasts(series.name, origins, self.levels, demand[:, 0], demand[:, 1])
+
+
+def with_levels(settings: OnlineSettings, season_steps: tuple[int, ...]) -> OnlineSettings:
+    """Settings whose memory is one cycle of the shortest season, so that a test may live a day in minutes."""
+    return replace(settings, memory_steps=season_steps[0]) if season_steps else settings
+
+
+def _first_step(series: Series) -> int:
+    """Number of the first sample's step since the epoch, for the time of day."""
+    return int(series.start.timestamp()) // series.step_seconds
+
+
+def _stacked(arrays: list[FloatArray | None], length: int) -> FloatArray | None:
+    """The last `length` rows of every workload side by side; None when no workload has any."""
+    known = [array for array in arrays if array is not None]
+    if not known:
+        return None
+    out = np.full((len(arrays), length, *known[0].shape[1:]), np.nan)
+    for row, array in enumerate(arrays):
+        if array is not None:
+            recent = array[-length:]
+            out[row, length - len(recent) :] = recent
+    return out
