@@ -1,4 +1,4 @@
-"""Which quantile level should raise alarms?  Chosen on validation data by the score it is judged by.  Pure."""
+"""Which quantile level should raise alarms?  Chosen on validation data by the score that judges it.  Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ChosenLevel:
 
 
 def level_grid(levels: Sequence[float], points: int = 25) -> tuple[float, ...]:
-    """Candidates from the lowest to the highest issued level, evenly spaced in log odds: dense in both tails."""
+    """Candidates from the lowest to the highest level issued, evenly spaced in log odds, so dense in the tails."""
     ends = np.array([levels[0], levels[-1]])
     low, high = np.log(ends / (1 - ends))
     inner = 1 / (1 + np.exp(-np.linspace(low, high, points)))

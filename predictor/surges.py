@@ -7,12 +7,14 @@ Demand is turned into replicas first, because the decision is about replicas.  A
 - A *surge* begins at the first minute whose need is >= 1.25 times, and >= 1 replica above, what was held 15
   minutes earlier.  What was held 15 minutes earlier follows along, so a surge lasts as long as demand keeps
   growing that fast; it is counted once, and another begins only after 15 minutes without the condition.
-- A forecast *asks for* ceil(demand it foresees / target per replica): replicas are whole.  An *alarm* is
-  the minute in which that becomes >= 1.25 times, and >= 1 replica above, what is held at that minute.
-  Edges less than 15 minutes after an alarm are swallowed.  A claim that stands longer than that is still
-  one alarm, and grows old: it does not count for a surge more than 20 minutes after its edge.
+- A forecast *asks for* demand it foresees / target per replica: a fraction like need, so that surge and alarm
+  mean the same rise.  (Rounded up, an excess of a hundredth would ask for a whole replica, and even a perfect
+  forecast would raise false alarms.)  An *alarm* is the minute in which that becomes >= 1.25 times, and >= 1
+  replica above, what is held at that minute.  Edges less than 15 minutes after an alarm are swallowed.  A
+  claim that stands longer than that is still one alarm, and grows old: it does not count for a surge more
+  than 20 minutes after its edge.
 - An alarm is a *hit* when need reaches held + (asked - held) / 2 within the next 20 minutes, else a *false
-  alarm*.  Asked and held are those of the alarm's minute; need is the fraction.
+  alarm*.  Asked and held are those of the alarm's minute.
 - A surge is *caught* when any alarm, whatever its own outcome, lies 5 to 20 minutes before its begin, both
   included; its lead is counted from the earliest of these.
 
@@ -100,10 +102,6 @@ class ReplicaNeed:
     def steps(self, seconds: int) -> int:
         """A duration in steps of this series."""
         return in_steps(seconds, self.step_seconds)
-
-    def replicas(self, demand: FloatArray) -> FloatArray:
-        """Whole replicas that carry a demand at the target."""
-        return np.ceil(demand / self.target_per_replica - _TINY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +274,8 @@ def log_alarms(ground: ReplicaNeed, asked_demand: FloatArray, origins: IntArray 
     for position in np.flatnonzero(outcome == Outcome.FALSE_ALARM).tolist():
         after = ground.need[alarms[position] + 1 : alarms[position] + 1 + window]
         used = np.maximum(np.ceil(after - _TINY), held[position])
-        wasted[position] = np.nansum(np.maximum(raised[position] - used, 0.0)) * ground.step_seconds / 60
+        bought = np.ceil(raised[position] - _TINY)
+        wasted[position] = np.nansum(np.maximum(bought - used, 0.0)) * ground.step_seconds / 60
     return AlarmLog(surges, lead, alarms, raised, held, outcome.astype(np.int64), wasted)
 
 
@@ -359,12 +358,12 @@ def _on_the_series(
             )
         issued = np.flatnonzero(np.isfinite(asked_demand))
         first, last = (int(issued[0]), int(issued[-1])) if issued.size else (size, -1)
-        return ground.replicas(asked_demand), first, last
+        return asked_demand / ground.target_per_replica, first, last
     if asked_demand.shape != origins.shape or origins.ndim != 1:
         raise InputError(f"{asked_demand.shape} forecasts for {origins.shape} origins; give one for each")
     if origins.size and not (origins[0] >= 0 and origins[-1] < size and np.all(np.diff(origins) > 0)):
         raise InputError(f"origins must ascend within the series' {size} samples")
     asked = np.full(size, np.nan)
-    asked[origins] = ground.replicas(asked_demand)
+    asked[origins] = asked_demand / ground.target_per_replica
     first, last = (int(origins[0]), int(origins[-1])) if origins.size else (size, -1)
     return asked, first, last
