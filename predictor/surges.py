@@ -1,131 +1,69 @@
-"""Surges and alarms: does a forecast warn before more replicas are needed, how often for nothing?  Pure.
+"""Surges and alarms, in replicas: would acting on the forecast have been right?  Pure.
 
-Demand is turned into replicas first, because the decision is about replicas.  At a step of a minute:
+`need` is the 3-minute mean of demand per replica; `held` the highest whole number of replicas needed in the last five
+minutes, which is what a reactive scaler still holds.  A *surge* begins when need exceeds what was held 15 minutes
+earlier by 25 % and a replica; 15 minutes without that separate two surges.  An *alarm* is the rising edge of "the
+forecast asks for 25 % and a replica more than held", then 15 minutes refractory.  It is a *hit* when within 20 minutes
+need reaches half of the raise that it asked for.  A surge without an alarm 5 to 20 minutes before it is a *miss*.
 
-- `need` = mean demand of the last 3 minutes / target per replica: a fraction, not rounded.
-- `held` = the highest ceil(need) of the last 5 minutes: what a reactive scaler holds.
-- A *surge* begins at the first minute whose need is >= 1.25 times, and >= 1 replica above, what was held 15
-  minutes earlier.  What was held 15 minutes earlier follows along, so a surge lasts as long as demand keeps
-  growing that fast; it is counted once, and another begins only after 15 minutes without the condition.
-- A forecast *asks for* demand it foresees / target per replica: a fraction like need, so that surge and alarm
-  mean the same rise.  (Rounded up, an excess of a hundredth would ask for a whole replica, and even a perfect
-  forecast would raise false alarms.)  An *alarm* is the minute in which that becomes >= 1.25 times, and >= 1
-  replica above, what is held at that minute.  Edges less than 15 minutes after an alarm are swallowed.  A
-  claim that stands longer than that is still one alarm, and grows old: it does not count for a surge more
-  than 20 minutes after its edge.
-- An alarm is a *hit* when need reaches held + (asked - held) / 2 within the next 20 minutes, else a *false
-  alarm*.  Asked and held are those of the alarm's minute.
-- A surge is *caught* when any alarm, whatever its own outcome, lies 5 to 20 minutes before its begin, both
-  included; its lead is counted from the earliest of these.
-
-What was not observed:
-
-- An unobserved minute has no need, rather than none of it.  The mean behind a need, and held, take what was
-  observed in their window.
-- A minute without a need, or whose comparison has nothing held, can neither begin nor prolong a surge.
-- A minute without forecast or held neither raises nor ends a claim; after 15 such minutes the claim is
-  forgotten.
-- An alarm whose 20 minutes reach beyond the data is *pending*, also when need got there already: early hits
-  without the late false alarms would flatter.  One with less than half of its 20 minutes observed is
-  *unresolved*, for the same reason.  Both are counted, and are in no ratio.
-
-Every alarm is exactly one of hit, false alarm, pending, unresolved.  All of it looks at demand only, never at
-what our own scaling changed.
+Need and the forecast's wish are compared unrounded: rounding 4.02 up to five replicas would turn a fiftieth of a
+replica into an alarm.  Every alarm is resolved exactly once: hit, false, or pending while its 20 minutes are not over
+or were mostly not observed.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from predictor.baselines import trailing_mean
 from predictor.errors import InputError
 from predictor.forecast import IntArray
 from predictor.series import FloatArray
-from predictor.trailing import in_steps, last_known, trailing_max, trailing_mean
 
-BoolArray = npt.NDArray[np.bool_]
-
-_TINY = 1e-9  # replicas; keeps the last bit of a division from buying one, or from missing a threshold
+RAISE = 1.25  # at least a quarter more than held
+REPLICA = 1.0  # and at least one replica more
+_PEAK_REPLICAS = 30.0  # what the training span's peak needs when no target per replica is known
+_PEAK_QUANTILE = 0.999
+_MIN_OBSERVED = 0.5  # share of an alarm's outcome window that must be observed to call it false
 
 
 @dataclass(frozen=True, slots=True)
-class SurgeRules:
-    """The definition's durations and sizes; every duration becomes at least one step."""
+class SurgeRule:
+    """The times of the definition, in steps."""
 
-    need_seconds: int = 180
-    held_seconds: int = 300
-    compare_seconds: int = 900  # a surge exceeds what was held this long ago
-    quiet_seconds: int = 900  # between two surges
-    refractory_seconds: int = 900  # between two alarms
-    earliest_warning_seconds: int = 1200
-    latest_warning_seconds: int = 300
-    outcome_seconds: int = 1200  # how long an alarm has to come true
-    raise_ratio: float = 0.25
-    raise_replicas: float = 1.0
-    hit_ratio: float = 0.5  # share of the raise that need must reach
-    scale_replicas: float = (
-        30.0  # that the scale percentile of training demand needs where no target is known
-    )
-    scale_percentile: float = 99.9
+    need: int
+    held: int
+    ahead: int  # how long before a surge the held replicas are read; also the refractory and quiet times
+    outcome: int  # how long an alarm may wait for its load
+    earliest: int
+    latest: int
 
+    @classmethod
+    def for_step(cls, step_seconds: int) -> SurgeRule:
+        """3, 5, 15 and 20 minutes at this step, never less than one step."""
 
-RULES = SurgeRules()
+        def steps(minutes: int) -> int:
+            return max(1, round(60 * minutes / step_seconds))
 
-
-class Outcome(IntEnum):
-    """What became of an alarm."""
-
-    HIT = 0
-    FALSE_ALARM = 1
-    PENDING = 2
-    UNRESOLVED = 3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReplicaNeed:
-    """What demand asked of the workload, and everything about it that no forecast changes."""
-
-    step_seconds: int
-    target_per_replica: float
-    rules: SurgeRules
-    need: FloatArray  # (time,) replicas, fractions, NaN where not observed
-    held: FloatArray  # (time,) whole replicas, NaN where nothing was observed in its window
-    surges: IntArray  # (surge,) index at which each begins
-    reached: FloatArray  # (time,) highest need within the outcome window after each sample
-    observed: IntArray  # (time,) samples of that window with a need
-
-    def steps(self, seconds: int) -> int:
-        """A duration in steps of this series."""
-        return in_steps(seconds, self.step_seconds)
+        return cls(steps(3), steps(5), steps(15), steps(20), steps(20), steps(5))
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmScore:
-    """Counts of surges and alarms; ratios come from them, and are None where their denominator is zero."""
+    """What alarms were worth, in counts; the ratios are None when their denominator is zero."""
 
-    surges: int  # whose whole warning window lies in the judged span
+    surges: int
     caught: int
+    alarms: int
     hits: int
     false_alarms: int
-    pending: int  # their time was not over when the data ended
-    unresolved: int  # their time was mostly not observed
-    wasted_replica_minutes: float  # asked for by false alarms and neither held nor needed until resolved
-    lead_seconds: tuple[int, ...] = ()  # of every caught surge, from its earliest alarm
-
-    @property
-    def alarms(self) -> int:
-        """All of them, resolved or not."""
-        return self.hits + self.false_alarms + self.pending + self.unresolved
-
-    @property
-    def missed(self) -> int:
-        """Surges without an alarm in time."""
-        return self.surges - self.caught
+    pending: int
+    median_lead_steps: float | None
+    wasted_replica_steps: float  # raise asked for by false alarms, held for the outcome window
 
     @property
     def recall(self) -> float | None:
@@ -140,230 +78,128 @@ class AlarmScore:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of recall and 1 - false-alarm ratio; 0 for silence, None without a surge."""
+        """Harmonic mean of recall and 1 - false-alarm ratio; None without surges, 0 when nothing was caught."""
         if self.recall is None:
             return None
-        right = 0.0 if self.false_alarm_ratio is None else 1 - self.false_alarm_ratio
-        return 2 * self.recall * right / (self.recall + right) if self.recall + right else 0.0
-
-    @property
-    def median_lead_seconds(self) -> float | None:
-        """From alarm to surge, over caught surges."""
-        return float(statistics.median(self.lead_seconds)) if self.lead_seconds else None
+        precision = 0.0 if self.false_alarm_ratio is None else 1 - self.false_alarm_ratio
+        total = self.recall + precision
+        return 2 * self.recall * precision / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AlarmLog:
-    """Every surge and alarm of one forecaster by index into the series, for a picture and for the score."""
+class Demand:
+    """A span's demand in replicas, computed once and judged against many forecasts."""
 
-    surges: IntArray  # (surge,) begins whose whole warning window lies in the judged span
-    lead_steps: IntArray  # (surge,) from its earliest alarm; 0 when missed
-    alarms: IntArray  # (alarm,)
-    asked: FloatArray  # (alarm,) replicas
-    held: FloatArray  # (alarm,) replicas
-    outcome: IntArray  # (alarm,) an Outcome each
-    wasted_replica_minutes: FloatArray  # (alarm,) zero unless a false alarm
+    rule: SurgeRule
+    target: float  # demand that one replica carries
+    need: FloatArray  # (time,)
+    held: FloatArray  # (time,)
+    is_surge: npt.NDArray[np.bool_]  # (time,)
+    coming: FloatArray  # (time,) highest need of the next `outcome` steps
+    observed: FloatArray  # (time,) share of these steps that were observed
 
-    @property
-    def caught(self) -> BoolArray:
-        """Which surges had an alarm in time, (surge,)."""
-        return self.lead_steps > 0
+    @classmethod
+    def of(cls, values: FloatArray, step_seconds: int, target: float) -> Demand:
+        rule = SurgeRule.for_step(step_seconds)
+        need = trailing_mean(values, rule.need) / target
+        held = pd.Series(np.ceil(need - 1e-9)).rolling(rule.held, min_periods=1).max().to_numpy(dtype=np.float64)
+        before = np.concatenate([np.full(rule.ahead, np.nan), held])[: len(held)]
+        with np.errstate(invalid="ignore"):
+            is_surge = (need >= RAISE * before) & (need >= before + REPLICA)
+        return cls(rule, target, need, held, is_surge, *_look_ahead(need, rule.outcome))
+
+    def surges(self, first: int, last: int) -> IntArray:
+        """Indices in [first, last) at which a surge begins."""
+        hot = np.flatnonzero(self.is_surge[:last])
+        gap = np.diff(hot, prepend=-self.rule.ahead - 1)
+        begins = hot[gap > self.rule.ahead]
+        return begins[begins >= first]
+
+    def alarms(self, asked: FloatArray, first: int) -> IntArray:
+        """Indices at which the forecast raises an alarm; asked: (origin,) demand wanted at first, first + 1, ..."""
+        held = self.held[first : first + len(asked)]
+        with np.errstate(invalid="ignore"):
+            wants = (asked / self.target >= RAISE * held) & (asked / self.target >= held + REPLICA)
+        edges = np.flatnonzero(wants & ~np.concatenate([[False], wants[:-1]]))
+        kept: list[int] = []
+        for edge in edges:
+            if not kept or edge - kept[-1] >= self.rule.ahead:
+                kept.append(int(edge))
+        return np.array(kept, dtype=np.int64) + first
 
 
-def target_per_replica(training: FloatArray, step_seconds: int, rules: SurgeRules = RULES) -> float:
-    """Demand per replica where none is stated: the training span's 99.9th percentile then needs 30 replicas.
+def target_per_replica(training: FloatArray, step_seconds: int) -> float:
+    """Demand per replica such that the training span's 99.9th percentile needs 30; for when no target is known."""
+    need = trailing_mean(training, SurgeRule.for_step(step_seconds).need)
+    known = need[np.isfinite(need)]
+    peak = float(np.quantile(known, _PEAK_QUANTILE)) if known.size else 0.0
+    if peak <= 0:
+        raise InputError("the training span shows no demand, so no target per replica can be derived; give --target")
+    return peak / _PEAK_REPLICAS
 
-    training: (time,) demand of the training span only.  Raises InputError when it holds no demand at all.
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """The score and where it comes from."""
+
+    score: AlarmScore
+    surges: IntArray
+    caught: npt.NDArray[np.bool_]  # per surge
+    alarms: IntArray
+    outcomes: npt.NDArray[np.int8]  # per alarm: 1 hit, 0 false, -1 pending
+
+
+def judge(demand: Demand, asked: FloatArray, first: int) -> Judgement:
+    """Resolve every alarm and every surge of the span [first, first + len(asked)).
+
+    asked: (origin,) demand that the forecast wants capacity for, NaN where it has no opinion.  Surges of the first 20
+    minutes are left out: no alarm could have come before them.
     """
-    smooth = trailing_mean(training, in_steps(rules.need_seconds, step_seconds))
-    seen = smooth[np.isfinite(training)]
-    top = float(np.percentile(seen, rules.scale_percentile)) if seen.size else 0.0
-    if top <= 0 and seen.size:
-        top = float(seen.max())  # demand so rare that even the percentile is idle
-    if top <= 0:
-        raise InputError(
-            "no demand in the training span, so it cannot be turned into replicas; "
-            "give a span with demand or state the target per replica"
-        )
-    return top / rules.scale_replicas
-
-
-def replica_need(
-    values: FloatArray, *, step_seconds: int, target_per_replica: float, rules: SurgeRules = RULES
-) -> ReplicaNeed:
-    """Turn demand (time,) into need, held and surges; cut it where knowledge ends, for alarms pend there."""
-    if not target_per_replica > 0:
-        raise InputError(
-            f"a target of {target_per_replica:g} per replica carries no demand; give a positive one"
-        )
-    smooth = trailing_mean(values, in_steps(rules.need_seconds, step_seconds))
-    need = np.where(np.isfinite(values), smooth / target_per_replica, np.nan)
-    held = trailing_max(np.ceil(need - _TINY), in_steps(rules.held_seconds, step_seconds))
-    ahead = in_steps(rules.outcome_seconds, step_seconds)
-    return ReplicaNeed(
-        step_seconds=step_seconds,
-        target_per_replica=target_per_replica,
-        rules=rules,
-        need=need,
-        held=held,
-        surges=find_surges(need, held, step_seconds=step_seconds, rules=rules),
-        reached=_after(trailing_max(need[::-1], ahead)[::-1], np.nan),
-        observed=_observed_after(need, ahead),
+    rule, last = demand.rule, first + len(asked)
+    alarms = demand.alarms(asked, first)
+    surges = demand.surges(first + rule.earliest, last)
+    held = demand.held[alarms]
+    raised = asked[alarms - first] / demand.target - held
+    with np.errstate(invalid="ignore"):
+        is_hit = demand.coming[alarms] >= held + raised / 2
+    open_end = (alarms + rule.outcome >= len(demand.need)) | (demand.observed[alarms] < _MIN_OBSERVED)
+    outcomes = np.where(is_hit, 1, np.where(open_end, -1, 0)).astype(np.int8)
+    lead = surges[:, None] - alarms[None, :]
+    early = (lead >= rule.latest) & (lead <= rule.earliest)
+    caught = early.any(axis=1) if len(alarms) else np.zeros(len(surges), dtype=bool)
+    leads = np.where(early, lead, 0).max(axis=1)[caught] if caught.any() else np.empty(0)
+    score = AlarmScore(
+        surges=len(surges),
+        caught=int(caught.sum()),
+        alarms=len(alarms),
+        hits=int((outcomes == 1).sum()),
+        false_alarms=int((outcomes == 0).sum()),
+        pending=int((outcomes == -1).sum()),
+        median_lead_steps=float(np.median(leads)) if leads.size else None,
+        wasted_replica_steps=float(raised[outcomes == 0].sum() * rule.outcome),
     )
+    return Judgement(score, surges, caught, alarms, outcomes)
 
 
-def find_surges(
-    need: FloatArray, held: FloatArray, *, step_seconds: int, rules: SurgeRules = RULES
-) -> IntArray:
-    """Indices at which surges begin, (surge,), from need and held (time,)."""
-    back = in_steps(rules.compare_seconds, step_seconds)
-    earlier = np.concatenate([np.full(min(back, held.size), np.nan), held[: held.size - back]])
-    surging = np.flatnonzero(_exceeds(need, earlier, rules))
-    if surging.size == 0:
-        return surging
-    quiet = np.diff(surging) - 1  # samples between one surging one and the next
-    begins: IntArray = surging[np.concatenate([[True], quiet >= in_steps(rules.quiet_seconds, step_seconds)])]
-    return begins
+def choose(demand: Demand, wishes: FloatArray, first: int, default: int) -> int:
+    """Index of the wish with the best F1 on a validation span; `default` when the span has no surge to learn from.
 
-
-def find_alarms(
-    asked: FloatArray, held: FloatArray, *, step_seconds: int, rules: SurgeRules = RULES
-) -> IntArray:
-    """Indices of alarms, (alarm,), from replicas asked for and held (time,); NaN asks for nothing."""
-    refractory = in_steps(rules.refractory_seconds, step_seconds)
-    claim = _exceeds(asked, held, rules)
-    if not claim.any():
-        return np.flatnonzero(claim)
-    here = np.arange(claim.size)
-    before = np.concatenate([[-1], last_known(np.isfinite(asked) & np.isfinite(held))[:-1]])
-    standing = claim[np.maximum(before, 0)] & (before >= 0) & (here - before <= refractory)
-    alarms: list[int] = []
-    for edge in np.flatnonzero(claim & ~standing).tolist():
-        if not alarms or edge - alarms[-1] >= refractory:
-            alarms.append(edge)
-    return np.array(alarms, dtype=np.int64)
-
-
-def log_alarms(ground: ReplicaNeed, asked_demand: FloatArray, origins: IntArray | None = None) -> AlarmLog:
-    """Find and resolve one forecaster's alarms.
-
-    asked_demand: the demand foreseen at each origin (its peak over the horizon), (time,) aligned with the
-    series and NaN where there is no forecast, or (origin,) with `origins` ascending.  The judged span reaches
-    from the first origin to the last, whether or not a forecast was issued there: silence is judged too.
+    wishes: (origin, candidate) demand asked for under each candidate setting.  Of equally good candidates the middle
+    one is taken: it has the most room on both sides.
     """
-    asked, first, last = _on_the_series(ground, asked_demand, origins)
-    rules, size = ground.rules, ground.need.size
-    alarms = find_alarms(asked, ground.held, step_seconds=ground.step_seconds, rules=rules)
-    raised, held = asked[alarms], ground.held[alarms]
-
-    window = ground.steps(rules.outcome_seconds)
-    came_true = ground.reached[alarms] >= held + rules.hit_ratio * (raised - held) - _TINY
-    outcome = np.where(came_true, Outcome.HIT, Outcome.FALSE_ALARM)
-    outcome[2 * ground.observed[alarms] < window] = Outcome.UNRESOLVED
-    outcome[alarms + window >= size] = Outcome.PENDING
-
-    earliest = ground.steps(rules.earliest_warning_seconds)
-    latest = ground.steps(rules.latest_warning_seconds)
-    judged = (ground.surges - earliest >= first) & (ground.surges - latest <= last)
-    surges = ground.surges[judged]
-    # A sentinel far behind every surge stands for "no further alarm".
-    nearest = np.append(alarms, 2 * size + earliest)[np.searchsorted(alarms, surges - earliest)]
-    lead = np.where(nearest <= surges - latest, surges - nearest, 0)
-
-    wasted = np.zeros(alarms.size)
-    for position in np.flatnonzero(outcome == Outcome.FALSE_ALARM).tolist():
-        after = ground.need[alarms[position] + 1 : alarms[position] + 1 + window]
-        used = np.maximum(np.ceil(after - _TINY), held[position])
-        bought = np.ceil(raised[position] - _TINY)
-        wasted[position] = np.nansum(np.maximum(bought - used, 0.0)) * ground.step_seconds / 60
-    return AlarmLog(surges, lead, alarms, raised, held, outcome.astype(np.int64), wasted)
+    scores = [judge(demand, wishes[:, index], first).score.f1 for index in range(wishes.shape[1])]
+    known = [(-1.0 if value is None else value) for value in scores]
+    best = max(known)
+    if best <= 0:
+        return default
+    equal = [index for index, value in enumerate(known) if value >= best - 1e-9]
+    return equal[len(equal) // 2]
 
 
-def score_alarms(
-    ground: ReplicaNeed, asked_demand: FloatArray, origins: IntArray | None = None
-) -> AlarmScore:
-    """The counts of one forecaster; arguments as for `log_alarms`."""
-    log = log_alarms(ground, asked_demand, origins)
-    count = np.bincount(log.outcome, minlength=len(Outcome)).tolist()
-    return AlarmScore(
-        surges=int(log.surges.size),
-        caught=int(log.caught.sum()),
-        hits=count[Outcome.HIT],
-        false_alarms=count[Outcome.FALSE_ALARM],
-        pending=count[Outcome.PENDING],
-        unresolved=count[Outcome.UNRESOLVED],
-        wasted_replica_minutes=float(log.wasted_replica_minutes.sum()),
-        lead_seconds=tuple((log.lead_steps[log.caught] * ground.step_seconds).tolist()),
-    )
-
-
-def judge(
-    values: FloatArray,
-    asked_demand: FloatArray,
-    *,
-    step_seconds: int,
-    target_per_replica: float,
-    origins: IntArray | None = None,
-    rules: SurgeRules = RULES,
-) -> AlarmScore:
-    """Score one forecaster's alarms on demand (time,).  Several share a `replica_need` in `score_alarms`."""
-    ground = replica_need(
-        values, step_seconds=step_seconds, target_per_replica=target_per_replica, rules=rules
-    )
-    return score_alarms(ground, asked_demand, origins)
-
-
-def pool(scores: Iterable[AlarmScore]) -> AlarmScore:
-    """Add up counts, so that ratios weigh every surge and alarm alike, whichever series it came from."""
-    parts = tuple(scores)
-    return AlarmScore(
-        surges=sum(s.surges for s in parts),
-        caught=sum(s.caught for s in parts),
-        hits=sum(s.hits for s in parts),
-        false_alarms=sum(s.false_alarms for s in parts),
-        pending=sum(s.pending for s in parts),
-        unresolved=sum(s.unresolved for s in parts),
-        wasted_replica_minutes=sum(s.wasted_replica_minutes for s in parts),
-        lead_seconds=tuple(lead for s in parts for lead in s.lead_seconds),
-    )
-
-
-def _exceeds(wanted: FloatArray, held: FloatArray, rules: SurgeRules) -> BoolArray:
-    """Where `wanted` is enough above `held`; nowhere that either is unknown."""
-    enough = np.maximum(held * (1 + rules.raise_ratio), held + rules.raise_replicas)
-    return np.asarray(wanted >= enough - _TINY, dtype=np.bool_)
-
-
-def _after(values: FloatArray, end: float) -> FloatArray:
-    """Each sample's successor's value, (time,)."""
-    return np.append(values[1:], end) if values.size else values
-
-
-def _observed_after(need: FloatArray, steps: int) -> IntArray:
-    """How many of the next `steps` samples have a need, (time,)."""
-    total = np.concatenate([[0], np.cumsum(np.isfinite(need))])
-    here = np.arange(need.size)
-    return np.asarray(total[np.minimum(here + 1 + steps, need.size)] - total[here + 1], dtype=np.int64)
-
-
-def _on_the_series(
-    ground: ReplicaNeed, asked_demand: FloatArray, origins: IntArray | None
-) -> tuple[FloatArray, int, int]:
-    """Replicas asked for, (time,), and the first and last judged origin."""
-    size = ground.need.size
-    if origins is None:
-        if asked_demand.shape != (size,):
-            raise InputError(
-                f"{asked_demand.size} forecasts for {size} samples; give one for each, or origins"
-            )
-        issued = np.flatnonzero(np.isfinite(asked_demand))
-        first, last = (int(issued[0]), int(issued[-1])) if issued.size else (size, -1)
-        return asked_demand / ground.target_per_replica, first, last
-    if asked_demand.shape != origins.shape or origins.ndim != 1:
-        raise InputError(f"{asked_demand.shape} forecasts for {origins.shape} origins; give one for each")
-    if origins.size and not (origins[0] >= 0 and origins[-1] < size and np.all(np.diff(origins) > 0)):
-        raise InputError(f"origins must ascend within the series' {size} samples")
-    asked = np.full(size, np.nan)
-    asked[origins] = asked_demand / ground.target_per_replica
-    first, last = (int(origins[0]), int(origins[-1])) if origins.size else (size, -1)
-    return asked, first, last
+def _look_ahead(need: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
+    """Highest need of the next `steps`, and the share of these that was observed, for every index."""
+    later = np.concatenate([need[1:], [np.nan]])[::-1]
+    window = pd.Series(later).rolling(steps, min_periods=1)
+    highest = window.max().to_numpy(dtype=np.float64)[::-1]
+    count = pd.Series(np.isfinite(later).astype(float)).rolling(steps, min_periods=1).sum().to_numpy()[::-1]
+    return highest, count / steps
