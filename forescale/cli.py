@@ -5,8 +5,9 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,8 +16,12 @@ from rich.text import Text
 from forescale.mounting import Mount, mount_all
 from predictor.errors import ForescaleError, InputError
 
+if TYPE_CHECKING:
+    from predictor.series import Series
+
 BUG = 1
 BAD_INPUT = InputError.exit_code
+SYNTHETIC_SEED = 0  # fixed: train, evaluate and forecast must see the same demand
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS: tuple[Mount, ...] = (
@@ -32,6 +37,13 @@ class Session:
     """What the options before the command say; filled while they are read."""
 
     is_debugging: bool = False
+
+    @staticmethod
+    def make_synthetic(days: int, step_seconds: int, end: datetime) -> Series:
+        """Generated demand, for commands of packages that may not import the generator themselves."""
+        from training.synthetic import SyntheticDemand, generate  # noqa: PLC0415  # only when it is asked for
+
+        return generate(SyntheticDemand(), days=days, step_seconds=step_seconds, seed=SYNTHETIC_SEED, end=end)
 
 
 def main(arguments: Sequence[str] | None = None, commands: Sequence[Mount] = COMMANDS) -> int:
@@ -52,9 +64,7 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Mount] = COM
     except OSError as error:
         if error.filename is None:  # no file of the user's: ours to explain, and we did not
             return confess()
-        return refuse(
-            f"{error.filename}: {error.strerror}; check the path and its rights", BAD_INPUT, session
-        )
+        return refuse(f"{error.filename}: {error.strerror}; check the path and its rights", BAD_INPUT, session)
     except Exception:
         return confess()
     return 0

@@ -7,8 +7,12 @@ forecast asks for 25 % and a replica more than held", then 15 minutes refractory
 need reaches half of the raise that it asked for.  A surge without an alarm 5 to 20 minutes before it is a *miss*.
 
 Need and the forecast's wish are compared unrounded: rounding 4.02 up to five replicas would turn a fiftieth of a
-replica into an alarm.  Every alarm is resolved exactly once: hit, false, or pending while its 20 minutes are not over
-or were mostly not observed.
+replica into an alarm, and a perfect forecast would raise false ones.  A surge counts once however long it lasts; an
+alarm is the moment of its edge, so a claim that stands for more than 20 minutes no longer catches one.
+
+Every alarm is resolved exactly once: hit, false, or pending when its 20 minutes are not over or were mostly not
+observed.  Pending ones stay so even when need got there already: early hits without the late false alarms would
+flatter.  A minute that was not observed has no need, so it neither begins a surge nor makes a hit.
 """
 
 from __future__ import annotations
@@ -62,6 +66,7 @@ class AlarmScore:
     hits: int
     false_alarms: int
     pending: int
+    unresolved: int  # of pending, those whose time was mostly not observed
     median_lead_steps: float | None
     wasted_replica_steps: float  # raise asked for by false alarms, held for the outcome window
 
@@ -101,7 +106,7 @@ class Demand:
     @classmethod
     def of(cls, values: FloatArray, step_seconds: int, target: float) -> Demand:
         rule = SurgeRule.for_step(step_seconds)
-        need = trailing_mean(values, rule.need) / target
+        need = np.where(np.isfinite(values), trailing_mean(values, rule.need) / target, np.nan)
         held = pd.Series(np.ceil(need - 1e-9)).rolling(rule.held, min_periods=1).max().to_numpy(dtype=np.float64)
         before = np.concatenate([np.full(rule.ahead, np.nan), held])[: len(held)]
         with np.errstate(invalid="ignore"):
@@ -149,24 +154,26 @@ class Judgement:
     outcomes: npt.NDArray[np.int8]  # per alarm: 1 hit, 0 false, -1 pending
 
 
-def judge(demand: Demand, asked: FloatArray, first: int) -> Judgement:
-    """Resolve every alarm and every surge of the span [first, first + len(asked)).
+def judge(demand: Demand, asked: FloatArray, first: int, *, end: int | None = None) -> Judgement:
+    """Resolve every alarm and every surge of the span [first, first + len(asked)), knowing demand before `end`.
 
     asked: (origin,) demand that the forecast wants capacity for, NaN where it has no opinion.  Surges of the first 20
     minutes are left out: no alarm could have come before them.
     """
     rule, last = demand.rule, first + len(asked)
+    known = len(demand.need) if end is None else end
     alarms = demand.alarms(asked, first)
     surges = demand.surges(first + rule.earliest, last)
     held = demand.held[alarms]
     raised = asked[alarms - first] / demand.target - held
     with np.errstate(invalid="ignore"):
         is_hit = demand.coming[alarms] >= held + raised / 2
-    open_end = (alarms + rule.outcome >= len(demand.need)) | (demand.observed[alarms] < _MIN_OBSERVED)
-    outcomes = np.where(is_hit, 1, np.where(open_end, -1, 0)).astype(np.int8)
+    is_open = alarms + rule.outcome >= known
+    is_unseen = ~is_open & (demand.observed[alarms] < _MIN_OBSERVED)
+    outcomes = np.where(is_open | is_unseen, -1, np.where(is_hit, 1, 0)).astype(np.int8)
     lead = surges[:, None] - alarms[None, :]
     early = (lead >= rule.latest) & (lead <= rule.earliest)
-    caught = early.any(axis=1) if len(alarms) else np.zeros(len(surges), dtype=bool)
+    caught: npt.NDArray[np.bool_] = np.asarray(early.any(axis=1), dtype=np.bool_)
     leads = np.where(early, lead, 0).max(axis=1)[caught] if caught.any() else np.empty(0)
     score = AlarmScore(
         surges=len(surges),
@@ -175,6 +182,7 @@ def judge(demand: Demand, asked: FloatArray, first: int) -> Judgement:
         hits=int((outcomes == 1).sum()),
         false_alarms=int((outcomes == 0).sum()),
         pending=int((outcomes == -1).sum()),
+        unresolved=int(is_unseen.sum()),
         median_lead_steps=float(np.median(leads)) if leads.size else None,
         wasted_replica_steps=float(raised[outcomes == 0].sum() * rule.outcome),
     )
@@ -185,9 +193,10 @@ def choose(demand: Demand, wishes: FloatArray, first: int, default: int) -> int:
     """Index of the wish with the best F1 on a validation span; `default` when the span has no surge to learn from.
 
     wishes: (origin, candidate) demand asked for under each candidate setting.  Of equally good candidates the middle
-    one is taken: it has the most room on both sides.
+    one is taken: it has the most room on both sides.  Demand after the span, where the test begins, is not looked at.
     """
-    scores = [judge(demand, wishes[:, index], first).score.f1 for index in range(wishes.shape[1])]
+    end = first + len(wishes)
+    scores = [judge(demand, wishes[:, index], first, end=end).score.f1 for index in range(wishes.shape[1])]
     known = [(-1.0 if value is None else value) for value in scores]
     best = max(known)
     if best <= 0:

@@ -91,7 +91,9 @@ def _accuracy(rolled: Rolled, medians: dict[str, FloatArray]) -> list[c.Accuracy
             actual = rolled.path[rolled.test, h - 1]
             error = scores.point_error(actual, forecast[:, h - 1])
 
-            def over(baseline: str, ours: FloatArray = forecast[:, h - 1], y: FloatArray = actual, h: int = h) -> float | None:
+            def over(
+                baseline: str, ours: FloatArray = forecast[:, h - 1], y: FloatArray = actual, h: int = h
+            ) -> float | None:
                 return scores.skill(y, ours, medians[baseline][:, h - 1]) if baseline in medians else None
 
             mase = error.mean_absolute / unit if unit and error.mean_absolute is not None else None

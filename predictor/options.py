@@ -1,0 +1,152 @@
+"""The command-line options that every command with a source shares, and how they become `SourceOptions`."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from predictor.errors import InputError
+from predictor.prometheus import PrometheusAccess
+from predictor.sources import SourceOptions
+
+_SOURCE, _ACCESS, _DATA = "Source (give one)", "Access to Prometheus", "Data"
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+Url = Annotated[
+    str | None, typer.Option("--prometheus", metavar="URL", help="Server to read.", rich_help_panel=_SOURCE)
+]
+Query = Annotated[
+    str | None,
+    typer.Option(metavar="PROMQL", help="Demand, for example sum(rate(requests_total[5m])).", rich_help_panel=_SOURCE),
+]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--series", metavar="FILE", help="CSV or Parquet: timestamp,requests.", rich_help_panel=_SOURCE),
+]
+Synthetic = Annotated[bool, typer.Option("--synthetic", help="Generated demand, seeded.", rich_help_panel=_SOURCE)]
+Days = Annotated[float, typer.Option(help="Days of history to read.", rich_help_panel=_DATA)]
+Step = Annotated[int, typer.Option(help="Seconds between samples, 1 to 3600.", rich_help_panel=_DATA)]
+Seasons = Annotated[
+    str, typer.Option("--seasons", help="Seasonal periods, comma-separated, like 1d,7d.", rich_help_panel=_DATA)
+]
+MaxMissing = Annotated[
+    float, typer.Option("--max-missing", help="Share of samples that may be missing.", rich_help_panel=_DATA)
+]
+Covariates = Annotated[
+    list[str] | None,
+    typer.Option("--covariate", metavar="NAME=PROMQL", help="Leading indicator, past only.", rich_help_panel=_DATA),
+]
+Events = Annotated[
+    Path | None, typer.Option("--events", metavar="FILE", help="CSV start,end of known events.", rich_help_panel=_DATA)
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--bearer-token-file", help="Or FORESCALE_BEARER_TOKEN.", rich_help_panel=_ACCESS),
+]
+User = Annotated[
+    str | None, typer.Option("--user", help="Basic auth; password in FORESCALE_PASSWORD.", rich_help_panel=_ACCESS)
+]
+Headers = Annotated[
+    list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="Repeatable.", rich_help_panel=_ACCESS)
+]
+CaFile = Annotated[Path | None, typer.Option("--ca-file", rich_help_panel=_ACCESS, help="CA that signed the server.")]
+Certificate = Annotated[Path | None, typer.Option("--client-cert", rich_help_panel=_ACCESS, help="PEM.")]
+Key = Annotated[Path | None, typer.Option("--client-key", rich_help_panel=_ACCESS, help="PEM.")]
+Insecure = Annotated[
+    bool, typer.Option("--insecure-skip-tls-verify", rich_help_panel=_ACCESS, help="Trust any certificate.")
+]
+Timeout = Annotated[float, typer.Option(help="Seconds per request.", rich_help_panel=_ACCESS)]
+
+
+def source_options(
+    *,
+    prometheus: str | None,
+    query: str | None,
+    series: list[Path] | None,
+    synthetic: bool,
+    days: float,
+    step: int,
+    seasons: str,
+    max_missing: float,
+    covariate: list[str] | None,
+    events: Path | None,
+    bearer_token_file: Path | None,
+    user: str | None,
+    header: list[str] | None,
+    ca_file: Path | None,
+    client_cert: Path | None,
+    client_key: Path | None,
+    insecure: bool,
+    timeout: float,
+    horizon: int = 15,
+) -> SourceOptions:
+    """Turn what was typed into validated options; raises InputError."""
+    access = None
+    if prometheus is not None:
+        access = PrometheusAccess(
+            url=prometheus,
+            bearer_token=_token(bearer_token_file),
+            username=user,
+            password=os.environ.get("FORESCALE_PASSWORD"),
+            headers=dict(_pair(text, ":", "--header") for text in header or []),
+            ca_file=ca_file,
+            client_certificate=client_cert,
+            client_key=client_key,
+            skip_tls_verification=insecure,
+            timeout_seconds=timeout,
+        )
+    return SourceOptions(
+        prometheus=access,
+        query=query,
+        files=tuple(series or ()),
+        synthetic=synthetic,
+        days=days,
+        step_seconds=step,
+        season_seconds=parse_durations(seasons),
+        max_missing_ratio=max_missing,
+        covariates=dict(_pair(text, "=", "--covariate") for text in covariate or []),
+        events=events,
+        horizon=horizon,
+    )
+
+
+def parse_durations(text: str) -> tuple[int, ...]:
+    """`1d,7d` in seconds; empty for none."""
+    found = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        match = re.fullmatch(r"(\d+)([smhdw])", part)
+        if match is None or int(match[1]) == 0:
+            raise InputError(f"--seasons {part}: give periods like 24m, 1d or 7d, separated by commas")
+        found.append(int(match[1]) * _UNITS[match[2]])
+    return tuple(sorted(set(found)))
+
+
+def parse_instant(text: str) -> datetime:
+    """ISO 8601, UTC when no zone is given."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--at {text}: not a time; use ISO 8601 like 2026-05-04T12:00Z") from error
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get("FORESCALE_BEARER_TOKEN")
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; --bearer-token-file names a readable file") from error
+
+
+def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    name, found, value = text.partition(separator)
+    if not found or not name.strip() or not value.strip():
+        # The value may be a secret, so only the name is repeated.
+        raise InputError(f"{option} {name.strip()}: give NAME{separator}VALUE")
+    return name.strip(), value.strip()
