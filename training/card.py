@@ -178,9 +178,7 @@ class AlarmScore:
     DERIVED: ClassVar[tuple[str, ...]] = ("recall", "false_alarm_ratio", "f1")
 
     forecaster: str
-    level: (
-        float | None
-    )  # quantile level that raises the alarm, chosen on validation; None for a point forecast
+    level: float | None  # quantile level that raises the alarm, chosen on validation; None for a point forecast
     surges: int
     caught: int
     alarms: int  # hits + false_alarms + pending
@@ -189,9 +187,7 @@ class AlarmScore:
     pending: int  # not yet resolved when the data ended; in no ratio
     median_lead_seconds: float | None  # from alarm to surge, over caught surges
     wasted_replica_minutes: float | None  # raised by false alarms, used by nobody
-    margin: float | None = (
-        None  # a point forecast's knob: it is multiplied by this before it asks for replicas
-    )
+    margin: float | None = None  # a point forecast's knob: it is multiplied by this before it asks for replicas
 
     @property
     def recall(self) -> float | None:

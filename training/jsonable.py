@@ -41,9 +41,7 @@ def encode(value: object) -> Json:
         return {str(key): encode(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
-    raise TypeError(
-        f"{type(value).__name__} has no JSON form here; convert it to a plain number, text or tuple first"
-    )
+    raise TypeError(f"{type(value).__name__} has no JSON form here; convert it to a plain number, text or tuple first")
 
 
 def decode(kind: type[T], value: Json, where: str = "$") -> T:
@@ -95,9 +93,7 @@ def _decode_object(kind: type[Any], value: dict[str, Json], where: str) -> objec
     absent = [name for name, field in wanted.items() if name not in value and not _has_default(field)]
     if absent:
         raise InputError(f"{where}: {', '.join(absent)} missing")
-    return kind(
-        **{name: _decode(hints[name], value[name], f"{where}.{name}") for name in wanted if name in value}
-    )
+    return kind(**{name: _decode(hints[name], value[name], f"{where}.{name}") for name in wanted if name in value})
 
 
 def _decode_instant(text: str, where: str) -> datetime:

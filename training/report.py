@@ -37,9 +37,7 @@ class EvaluationReport:
 
     def __post_init__(self) -> None:
         if not self.series:
-            raise InputError(
-                "a report needs at least one evaluated series; see the notes on why all were skipped"
-            )
+            raise InputError("a report needs at least one evaluated series; see the notes on why all were skipped")
 
     @property
     def cards(self) -> tuple[ScoreCard, ...]:

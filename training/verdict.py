@@ -38,8 +38,8 @@ class Verdict:
 def verdict(card: ScoreCard) -> Verdict:
     """Judge the served forecast against the best simple baseline at the furthest horizon, and its alarms.
 
-    It is recommended when it is clearly more accurate and its alarms are no worse, or as accurate with clearly
-    better alarms.  A tie goes to the baseline, which needs no training.
+    It is recommended when it is clearly more accurate and its alarms are no worse, or as accurate with
+    clearly better alarms.  A tie goes to the baseline, which needs no training.
     """
     horizon = card.model.horizon
     mine, best = card.accuracy_of(card.judged.key, horizon), card.best_baseline(horizon)

@@ -120,11 +120,7 @@ def test_counts_vary_more_than_poisson_by_the_stated_dispersion() -> None:
 
 def test_a_weekend_is_lower_than_a_working_day_and_a_holiday_is_like_a_sunday() -> None:
     sums = demand(quiet(), days=7, end=SUNDAY_LAST_MINUTE).values.reshape(7, 1440).sum(axis=1)
-    holidays = (
-        demand(quiet(holiday_every_days=1), days=7, end=SUNDAY_LAST_MINUTE)
-        .values.reshape(7, 1440)
-        .sum(axis=1)
-    )
+    holidays = demand(quiet(holiday_every_days=1), days=7, end=SUNDAY_LAST_MINUTE).values.reshape(7, 1440).sum(axis=1)
 
     assert sums[5:].max() < 0.9 * sums[:5].min()
     assert holidays[:5].max() < 1.05 * sums[5:].max()
