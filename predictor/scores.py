@@ -6,6 +6,7 @@ Shapes: path and peak outcomes (origin, horizon), quantiles (origin, horizon, le
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,7 @@ class Error:
     wape: float | None
     bias: float | None  # sum (forecast - actual) / sum actual
     mean_absolute: float | None
+    under: float | None = None  # sum (actual - forecast where that is positive) / sum actual
 
 
 def point_error(actual: AnyFloat, forecast: AnyFloat) -> Error:
@@ -48,7 +50,8 @@ def point_error(actual: AnyFloat, forecast: AnyFloat) -> Error:
     absolute = float(np.abs(error).sum())
     if total <= 0:
         return Error(pairs, None, None, absolute / pairs)
-    return Error(pairs, absolute / total, float(error.sum()) / total, absolute / pairs)
+    under = float(np.maximum(-error, 0.0).sum()) / total
+    return Error(pairs, absolute / total, float(error.sum()) / total, absolute / pairs, under)
 
 
 def skill(actual: AnyFloat, forecast: AnyFloat, baseline: AnyFloat) -> float | None:
@@ -82,8 +85,14 @@ def weighted_quantile_loss(
     total = float(actual[known].sum())
     if total <= 0:
         return None, int(known.sum())
-    loss = float(pinball(actual[known], quantiles[known], levels).sum())
+    loss = float(np.sum(summed_pinball(actual[known], quantiles[known], levels)))
     return 2 * loss / (len(levels) * total), int(known.sum())
+
+
+def summed_pinball(actual: AnyFloat, quantiles: AnyFloat, levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Pinball loss of each level, summed over pairs in which nothing is missing; one level's worth of memory."""
+    losses = (pinball(actual, quantiles[..., [k]], (level,)) for k, level in enumerate(levels))
+    return tuple(float(np.sum(loss, dtype=np.float64)) for loss in losses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +122,31 @@ def coverage(actual: AnyFloat, quantile: AnyFloat) -> CoverageCount:
 
 
 @dataclass(frozen=True, slots=True)
+class WorstHour:
+    """The hour of day in which a quantile keeps its promise least."""
+
+    hour: int  # 0-23, a 24th of the daily period
+    coverage: float
+    pairs: int
+
+
+def worst_hour(
+    actual: AnyFloat, quantile: AnyFloat, hours: IntArray, level: float, *, min_pairs: int = 100
+) -> WorstHour | None:
+    """Find the hour whose share of `actual <= quantile` is farthest from `level`; None where none has `min_pairs`.
+
+    All arrays (pair,); `hours` are those of the instants that were forecast.
+    """
+    known = np.isfinite(actual) & np.isfinite(quantile)
+    pairs = np.bincount(hours[known], minlength=24)
+    covered = np.bincount(hours[known], weights=(actual <= quantile)[known], minlength=24)
+    share = covered / np.maximum(pairs, 1)
+    gap = np.where(pairs >= min_pairs, np.abs(share - level), -1.0)
+    worst = int(np.argmax(gap))
+    return WorstHour(worst, float(share[worst]), int(pairs[worst])) if gap[worst] >= 0 else None
+
+
+@dataclass(frozen=True, slots=True)
 class ShiftTest:
     """Does the forecast lead, or only repeat the present?"""
 
@@ -132,6 +166,7 @@ def shift_test(values: FloatArray, origins: IntArray, median: AnyFloat, horizon:
     compared, since two smooth series correlate at every lag.  None when too little is known.
     """
     smooth = np.convolve(values, np.ones(3) / 3, mode="same")
+    smooth[[0, -1]] = np.nan  # the padding is zero there, and would look like a drop
     target = origins + horizon
     inside = target < len(values)
     made = np.full(len(values), np.nan)
@@ -153,19 +188,59 @@ def shift_test(values: FloatArray, origins: IntArray, median: AnyFloat, horizon:
 def bootstrap_ratio(
     actual: AnyFloat, forecast: AnyFloat, baseline: AnyFloat, block: int, *, seed: int = 0, draws: int = 500
 ) -> tuple[float, float] | None:
-    """95 % interval of WAPE(forecast) / WAPE(baseline) by drawing blocks of `block` consecutive origins with replacement.
+    """95 % interval of WAPE(forecast) / WAPE(baseline) from a moving-block bootstrap; None below three blocks.
 
+    Arrays (origin,) of consecutive origins; blocks of `block` of them start anywhere and are drawn with replacement.
     Blocks of a day keep the autocorrelation that makes single minutes look like independent evidence.
     """
     known = np.isfinite(actual) & np.isfinite(forecast) & np.isfinite(baseline)
-    ours = np.where(known, np.abs(forecast - actual), 0.0)
-    theirs = np.where(known, np.abs(baseline - actual), 0.0)
-    starts = np.arange(0, len(actual), block)
-    sums = np.stack([np.add.reduceat(ours, starts), np.add.reduceat(theirs, starts)], axis=1)
-    if len(starts) < 3 or sums[:, 1].sum() == 0:
+    blocks = -(-len(actual) // block)
+    if blocks < 3:
         return None
-    pick = np.random.default_rng(seed).integers(0, len(starts), size=(draws, len(starts)))
-    drawn = sums[pick].sum(axis=1)
-    ratios = drawn[:, 0] / np.maximum(drawn[:, 1], 1e-12)
-    low, high = np.quantile(ratios, [0.025, 0.975])
+    ours = _block_sums(np.where(known, np.abs(forecast - actual), 0.0), block)
+    theirs = _block_sums(np.where(known, np.abs(baseline - actual), 0.0), block)
+    pick = np.random.default_rng(seed).integers(0, len(ours), size=(draws, blocks))
+    reference = theirs[pick].sum(axis=1)
+    if not (reference > 0).all():
+        return None
+    low, high = np.quantile(ours[pick].sum(axis=1) / reference, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _block_sums(errors: FloatArray, block: int) -> FloatArray:
+    """Sum of every run of `block` consecutive errors, one per start."""
+    total = np.concatenate([[0.0], np.cumsum(errors, dtype=np.float64)])
+    return np.asarray(total[block:] - total[:-block], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class DieboldMariano:
+    """Is one forecast's absolute error smaller than another's by more than chance?"""
+
+    pairs: int
+    statistic: float  # standard normal when both are equally good; positive: the first is better
+    p_value: float  # two-sided
+
+
+def diebold_mariano(
+    actual: AnyFloat, forecast: AnyFloat, baseline: AnyFloat, *, lag: int = 15
+) -> DieboldMariano | None:
+    """Compare two forecasts of consecutive origins, (origin,); None where the loss difference never varies.
+
+    Errors overlap for a whole horizon, so the variance is Newey-West's with `lag` >= the horizon.  Missing pairs are
+    left out of every product they would be part of.
+    """
+    difference = np.abs(baseline - actual) - np.abs(forecast - actual)
+    known = np.isfinite(difference)
+    pairs = int(known.sum())
+    if pairs <= lag + 1:
+        return None
+    mean = float(difference[known].mean())
+    centred = np.where(known, difference - mean, 0.0)
+    variance = float(centred @ centred) / pairs
+    for k in range(1, lag + 1):
+        variance += 2 * (1 - k / (lag + 1)) * float(centred[k:] @ centred[:-k]) / pairs
+    if variance <= 0:
+        return None
+    statistic = mean / math.sqrt(variance / pairs)
+    return DieboldMariano(pairs, statistic, math.erfc(abs(statistic) / math.sqrt(2)))
