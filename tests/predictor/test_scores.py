@@ -173,6 +173,18 @@ def test_a_forecast_that_is_on_time_is_not_called_out() -> None:
     assert not found.repeats_the_present(HORIZON)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_forecast_that_knows_nothing_is_not_called_out_for_its_luckiest_lag(seed: int) -> None:
+    values = seasonal_demand()
+    origins = np.arange(100, len(values) - HORIZON)
+    unrelated = np.random.default_rng(seed).normal(500, 100, len(origins))
+
+    found = shift_test(values, origins, unrelated, HORIZON)
+
+    assert found is not None
+    assert not found.repeats_the_present(HORIZON)
+
+
 def test_a_forecast_that_never_changes_has_no_shift() -> None:
     values = seasonal_demand()
     origins = np.arange(100, len(values) - HORIZON)
