@@ -60,7 +60,7 @@ class Section:
     model: tuple[tuple[str, str], ...]
 
 
-def render_html(report: EvaluationReport) -> str:
+def render_page(report: EvaluationReport) -> str:
     """Return the page; every text from a series or a label is escaped."""
     environment = Environment(
         loader=PackageLoader("training"),
