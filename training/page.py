@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,6 +67,7 @@ def render_page(report: EvaluationReport) -> str:
         loader=PackageLoader("training"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=keep_units,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -74,6 +76,13 @@ def render_page(report: EvaluationReport) -> str:
     sections = [section(judged.card, judged.verdict, f"s{position}") for position, judged in enumerate(report.series)]
     overview = overview_table(report) if len(sections) > 1 else None
     return environment.get_template("report.html.j2").render(report=report, sections=sections, overview=overview)
+
+
+def keep_units(value: object) -> object:
+    """Keep a number and its unit on one line; what is markup already stays as it is."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return re.sub(r"(\d) (?=(?:%|pp|s|min|h|d)(?!\w))", "\\1\N{NO-BREAK SPACE}", value)
+    return value
 
 
 def section(card: ScoreCard, verdict: Verdict, key: str) -> Section:
