@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,9 +16,6 @@ from rich.text import Text
 
 from forescale.mounting import Mount, mount_all
 from predictor.errors import ForescaleError, InputError
-
-if TYPE_CHECKING:
-    from predictor.series import Series
 
 BUG = 1
 BAD_INPUT = InputError.exit_code
@@ -39,11 +37,11 @@ class Session:
     is_debugging: bool = False
 
     @staticmethod
-    def make_synthetic(days: int, step_seconds: int, end: datetime) -> Series:
-        """Generated demand, for commands of packages that may not import the generator themselves."""
-        from training.synthetic import SyntheticDemand, generate  # noqa: PLC0415  # only when it is asked for
-
-        return generate(SyntheticDemand(), days=days, step_seconds=step_seconds, seed=SYNTHETIC_SEED, end=end)
+    def make_synthetic(days: int, step_seconds: int, end: datetime) -> Any:
+        """Generated demand (a Series), for commands of packages that may not import the generator themselves."""
+        generator = importlib.import_module("training.synthetic")  # only when it is asked for
+        spec = generator.SyntheticDemand()
+        return generator.generate(spec, days=days, step_seconds=step_seconds, seed=SYNTHETIC_SEED, end=end)
 
 
 def main(arguments: Sequence[str] | None = None, commands: Sequence[Mount] = COMMANDS) -> int:

@@ -158,7 +158,7 @@ def _card(document: dict[str, Any]) -> ModelCard:
     training = dict(document["training"])
     training["history"] = tuple(tuple(row) for row in training.get("history", ()))
     levels = tuple(float(level) for level in document["levels"])
-    if not levels or any(b <= a for a, b in zip(levels, levels[1:], strict=False)) or not 0 < levels[0] <= levels[-1] < 1:
+    if not levels or list(levels) != sorted(set(levels)) or not 0 < levels[0] <= levels[-1] < 1:
         raise ValueError(f"quantile levels {levels} must rise within (0, 1)")
     if not 1 <= schema.horizon <= MAX_HORIZON:
         raise ValueError(f"a horizon of {schema.horizon} steps is outside 1 to {MAX_HORIZON}")

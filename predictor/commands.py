@@ -52,7 +52,7 @@ def forecast(
 
       forescale forecast --model model --synthetic
 
-      forescale forecast --model model --prometheus http://prometheus:9090 --query 'sum(rate(requests_total[5m]))' --json
+      forescale forecast --model model --prometheus http://prom:9090 --query 'sum(rate(requests_total[5m]))' --json
     """
     forecaster = Forecaster.load(model)
     card = forecaster.bundle.card
@@ -95,7 +95,7 @@ def forecast(
         for warning in dict.fromkeys(text for one in loaded for text in one.warnings):
             typer.echo(f"the server warns: {warning}", err=True)
     if plot is not None and isinstance(answers[0], Forecast):
-        from predictor.plot import plot_forecast  # noqa: PLC0415  # matplotlib takes a second to import
+        from predictor.plot import plot_forecast  # matplotlib takes a second to import
 
         plot_forecast(_as_of(loaded[0].history, now, at, forecaster.horizon).series, answers[0], plot)
     if all(isinstance(answer, Refusal) for answer in answers):
@@ -125,7 +125,7 @@ def _as_of(history: History, now: datetime, at: str | None, horizon: int) -> His
     if at is None:
         return history
     end = history.series.index_of(now) + 1
-    if not 0 < end:
+    if not end > 0:
         raise InputError(f"{history.series.name}: starts at {history.series.start.isoformat()}, after --at {at}")
     return history.until(min(end, len(history.series)), horizon)
 

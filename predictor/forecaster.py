@@ -27,6 +27,7 @@ MAX_MISSING_RATIO = 0.5  # of the context; beyond, the present level is a guess
 REPLAY_DAYS = 3  # origins replayed to warm the online layer, in cycles of the shortest season
 _REPLAY_STEPS = 1440  # the same for a model without a season
 _BATCH = 512
+_CHUNK = 128  # workloads whose features stay in the cache together
 
 
 class NoForecast(StrEnum):
@@ -172,11 +173,16 @@ class Forecaster:
         )
 
     def network_quantiles(self, histories: Sequence[History]) -> tuple[Float32Array, FloatArray]:
-        """One pass over many workloads, each at its newest sample.
+        """The network alone, over many workloads, each at its newest sample.
 
-        Returns log-relative quantiles (workload, head, horizon, level) and demand quantiles of the same shape.
-        All histories must share length or be longer than the model reads.
+        Returns log-relative quantiles (workload, head, horizon, level) and demand quantiles of the same shape.  A
+        history longer than the model reads is cut, a shorter one is padded with missing samples.
         """
+        parts = [self._network_once(histories[at : at + _CHUNK]) for at in range(0, len(histories), _CHUNK)]
+        relative, demand = zip(*parts, strict=True)
+        return np.concatenate(relative), np.concatenate(demand)
+
+    def _network_once(self, histories: Sequence[History]) -> tuple[Float32Array, FloatArray]:
         needed = self.schema.history_steps
         values = np.full((len(histories), needed), np.nan)
         starts = np.empty(len(histories), dtype=np.int64)
@@ -224,8 +230,8 @@ class Forecaster:
             state = learn(self.settings, state, log_demand[origin : origin + 1])
             final, state = issue(self.settings, state, experts, log_level[row : row + 1])
             mixed[row] = final[0]
-        issued = (self._issued(series, origins, relative, log_level, offset) for relative in (mixed, network))
-        return Replay(*issued, state=state)
+        calibrated = self._issued(series, origins, mixed, log_level, offset)
+        return Replay(calibrated, self._issued(series, origins, network, log_level, offset), state)
 
     def _network_rolling(
         self, history: History, first: int, last: int, offset: float

@@ -116,7 +116,8 @@ def weights(settings: OnlineSettings, state: OnlineState) -> FloatArray:
     loss = np.where(ripe, state.loss[:, :-1], np.inf)
     excess = loss / np.maximum(loss.min(axis=1, keepdims=True), 1e-12) - 1
     raw = np.where(ripe, np.exp(-settings.sharpness * np.minimum(excess, 40.0)), 0.0)
-    return raw / raw.sum(axis=1, keepdims=True)
+    share: FloatArray = raw / raw.sum(axis=1, keepdims=True)
+    return share
 
 
 def issue(

@@ -17,7 +17,7 @@ class Runtime:
     """One loaded network.  Safe to call from several threads."""
 
     def __init__(self, onnx: bytes, schema: FeatureSchema, levels: tuple[float, ...], *, threads: int = 1) -> None:
-        import onnxruntime  # noqa: PLC0415  # half a second that readers of a card do not need
+        import onnxruntime  # half a second that readers of a card do not need
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -42,7 +42,8 @@ class Runtime:
     def run(self, steps: Features32, origin: Features32, ahead: Features32) -> Float32Array:
         """Log-relative quantiles (batch, head, horizon, level).
 
-        steps: (batch, context, step feature).  origin: (batch, origin feature).  ahead: (batch, horizon, ahead feature).
+        steps: (batch, context, step feature).  origin: (batch, origin feature).
+        ahead: (batch, horizon, ahead feature).
         """
         for name, array in zip(INPUTS, (steps, origin, ahead), strict=True):
             if array.shape[1:] != self._shapes[name]:

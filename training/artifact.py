@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from predictor.errors import BundleError
 from predictor.features import FeatureSchema
@@ -27,7 +28,7 @@ def export_onnx(network: QuantileLSTM, schema: FeatureSchema) -> bytes:
         torch.onnx.export(
             network,
             _sample(network, schema, 2),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # torch takes any binary stream
             dynamo=False,
             opset_version=_OPSET,
             input_names=list(INPUTS),
@@ -47,7 +48,7 @@ def export_onnx(network: QuantileLSTM, schema: FeatureSchema) -> bytes:
     return onnx
 
 
-def _sample(network: QuantileLSTM, schema: FeatureSchema, batch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _sample(network: QuantileLSTM, schema: FeatureSchema, batch: int) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(batch)
     shape = network.shape
     return (

@@ -49,7 +49,7 @@ def train(
     levels: Levels = _LEVELS,
     seasons: o.Seasons = "1d,7d",
     seed: Annotated[int, typer.Option(help="Same seed, same data, same model.")] = 0,
-    updates: Annotated[int, typer.Option(help="Most weight updates; early stopping usually ends before.")] = 300,
+    updates: Annotated[int, typer.Option(help="Most weight updates; early stopping usually ends before.")] = 200,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="torch threads; more than 1 only on an otherwise idle machine.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
@@ -217,15 +217,17 @@ def demo(
     write_report(report, out / "score-card.json", out / "report.html", quiet=True)
     console.rule("Done")
     console.print(
-        f"""Report:     {(out / "report.html").absolute()}
+        f"""\
+Report:     {(out / "report.html").absolute()}
 Model:      {(out / "model").absolute()}
 Forecasts:  {(out / "forecasts.parquet").absolute()} (every issued quantile beside what came)
 
 Next, with your own Prometheus:
 
-  forescale train    --prometheus http://prometheus:9090 --query 'sum(rate(http_requests_total[5m]))' --out model
-  forescale evaluate --prometheus http://prometheus:9090 --query 'sum(rate(http_requests_total[5m]))' --model model --html report.html
-  forescale forecast --prometheus http://prometheus:9090 --query 'sum(rate(http_requests_total[5m]))' --model model
+  URL=http://prometheus:9090 QUERY='sum(rate(http_requests_total[5m]))'
+  forescale train    --prometheus "$URL" --query "$QUERY" --out model
+  forescale evaluate --prometheus "$URL" --query "$QUERY" --model model --html report.html
+  forescale forecast --prometheus "$URL" --query "$QUERY" --model model
 """,
         markup=False,
         highlight=False,
@@ -257,15 +259,17 @@ def training_document(learnt: Learnt, out: Path) -> dict[str, object]:
 
 def write_report(report: EvaluationReport, json_file: Path | None, html: Path | None, *, quiet: bool = False) -> None:
     """Write the two files that were asked for."""
-    for path, text in (
-        (json_file, lambda: json.dumps(report.to_json(), indent=2, allow_nan=False)),
-        (html, lambda: render_page(report)),
-    ):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(), encoding="utf-8")
-            if not quiet:
-                typer.echo(f"wrote {path}")
+    if json_file is not None:
+        _write(json_file, json.dumps(report.to_json(), indent=2, allow_nan=False), quiet=quiet)
+    if html is not None:
+        _write(html, render_page(report), quiet=quiet)
+
+
+def _write(path: Path, text: str, *, quiet: bool) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if not quiet:
+        typer.echo(f"wrote {path}")
 
 
 def _learn(
@@ -350,12 +354,13 @@ def typed_command(arguments: list[str]) -> str:
     """The command line for the report, without what may be secret."""
     shown, hide = ["forescale"], False
     for argument in arguments[1:]:
-        name = argument.partition("=")[0]
         if hide:
-            argument, hide = "***", False
-        elif name == "--header":
-            argument, hide = (name + "=***", False) if "=" in argument else (argument, True)
-        shown.append(shlex.quote(argument))
+            shown.append("'***'")
+        elif argument.startswith("--header="):
+            shown.append("'--header=***'")
+        else:
+            shown.append(shlex.quote(argument))
+        hide = argument == "--header"
     return " ".join(shown)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from predictor.errors import SeriesError
-from predictor.features import FeatureSchema, Features32, build_window, log_offset
+from predictor.features import Features32, FeatureSchema, build_window, log_offset
 from predictor.scores import actual_paths
 from predictor.series import FloatArray, Series
 
@@ -28,6 +28,7 @@ class Example:
     ahead: Features32  # (time, horizon, ahead feature)
     target: npt.NDArray[np.float32]  # (time, head, horizon) log(demand + offset) - log_level; NaN where not observed
     weight: npt.NDArray[np.float32]  # (time,) level relative to the training mean: makes log errors count like demand
+    log_level: FloatArray  # (time,) log of the level that `target` is relative to
     offset: float
     first: int  # first origin with a cycle of the shortest season behind it
     split: int  # origins from here on validate; those before train
@@ -84,6 +85,7 @@ def make_example(
         ahead=window.ahead[0],
         target=target.astype(np.float32),
         weight=np.nan_to_num(weight).astype(np.float32),
+        log_level=level,
         offset=offset,
         first=first,
         split=split,

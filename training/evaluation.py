@@ -53,6 +53,7 @@ class Rolled:
     span: Span
     horizon: int
     levels: tuple[float, ...]
+    season_steps: tuple[int, ...]  # of the baselines
     replay: Replay
     points: Mapping[str, FloatArray]  # baseline key -> (origin, horizon)
     path: FloatArray  # (origin, horizon) outcomes
@@ -107,7 +108,7 @@ def assemble(
     points = {key: forecast(values, origins, horizon) for key, forecast in table.items()}
     points["damped_trend"] = damped_trend(values, origins, horizon, train_end=span.test)
     path, peak = actual_paths(values, origins, horizon)
-    return Rolled(history, span, horizon, forecaster.levels, replay, points, path, peak)
+    return Rolled(history, span, horizon, forecaster.levels, seasons, replay, points, path, peak)
 
 
 def cut(issued: IssuedForecasts, rows: slice) -> IssuedForecasts:

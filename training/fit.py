@@ -30,11 +30,11 @@ class FitSettings:
 
     levels: tuple[float, ...] = DEFAULT_LEVELS
     seed: int = 0
-    updates: int = 300
+    updates: int = 200
     batch: int = 24
     warm_steps: int = 64  # steps read before the first loss: the context the model has in service
     loss_steps: int = 128
-    learning_rate: float = 3e-3
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-3
     dropout: float = 0.1
     averaging: float = 0.98  # decay of the running mean of the weights
@@ -159,7 +159,7 @@ class _Run:
 
     @property
     def _length(self) -> int:
-        return self.settings.warm_steps + self.settings.loss_steps + self.examples[0].ahead.shape[1]
+        return self._span + int(self.examples[0].ahead.shape[1])
 
     def step(self) -> float:
         """One update on a fresh batch of stretches from the training spans."""
@@ -199,7 +199,7 @@ class _Run:
         warm = self.settings.warm_steps
         quantiles = network.forward_all(batch.steps, batch.origin, batch.ahead, warm)
         loss = pinball_loss(quantiles, batch.target[:, warm:], batch.weight[:, warm:], self.levels)
-        return loss / network.target_scale
+        return loss / network.get_buffer("target_scale")
 
     @torch.no_grad()
     def validate(self) -> tuple[float, float]:
@@ -309,7 +309,7 @@ def _set_normalization(network: QuantileLSTM, examples: Sequence[Example]) -> No
         getattr(network, f"{name}_mean").copy_(torch.from_numpy(mean))
         getattr(network, f"{name}_scale").copy_(torch.from_numpy(stacked.std(axis=0) + 1e-2))
     last = np.concatenate([example.target[span, 0, -1] for example, span in spans])
-    network.target_scale.copy_(torch.tensor(float(np.nanstd(last)) + 1e-3))
+    network.get_buffer("target_scale").copy_(torch.tensor(float(np.nanstd(last)) + 1e-3))
 
 
 def _schedule(update: int, updates: int) -> float:

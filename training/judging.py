@@ -76,9 +76,8 @@ def _medians(rolled: Rolled) -> dict[str, FloatArray]:
 
 
 def _season(rolled: Rolled) -> int:
-    """The shortest season that the baselines know, in steps; one step when there is none."""
-    seconds = [key for key in rolled.points if key == c.LEVEL_ADJUSTED.key]
-    return 86400 // rolled.history.series.step_seconds if seconds else 1
+    """The shortest season, in steps; one step when there is none."""
+    return min(rolled.season_steps, default=1)
 
 
 def _accuracy(rolled: Rolled, medians: dict[str, FloatArray]) -> list[c.Accuracy]:
@@ -151,19 +150,21 @@ def _alarms(rolled: Rolled, demand: Demand) -> tuple[list[c.AlarmScore], Judgeme
     for key, points in rolled.points.items():
         highest = points.max(axis=1)
         wishes[key] = (highest[:, None] * np.asarray(ALARM_MARGINS), ALARM_MARGINS)
-    rows, ours = [], None
+    rows: list[c.AlarmScore] = []
+    judgements: dict[str, Judgement] = {}
     step, span = rolled.history.series.step_seconds, rolled.span
     for key, (wish, settings) in wishes.items():
         is_level = settings is ALARM_LEVELS
         default = settings.index(DEFAULT_ALARM_LEVEL) if is_level else 0
         best = choose(demand, wish[rolled.tuning], span.tuned, default)
         judged = judge(demand, wish[rolled.test, best], span.test)
-        ours = judged if key == c.LSTM.key else ours
+        judgements[key] = judged
         score = judged.score
         rows.append(
             c.AlarmScore(
                 forecaster=key,
                 level=settings[best] if is_level else None,
+                margin=None if is_level else settings[best],
                 surges=score.surges,
                 caught=score.caught,
                 alarms=score.alarms,
@@ -174,11 +175,10 @@ def _alarms(rolled: Rolled, demand: Demand) -> tuple[list[c.AlarmScore], Judgeme
                 wasted_replica_minutes=score.wasted_replica_steps * step / 60,
             )
         )
-    assert ours is not None
-    return rows, ours
+    return rows, judgements[c.LSTM.key]
 
 
-def at_levels(quantiles: FloatArray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:
+def at_levels(quantiles: scores.AnyFloat, levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:
     """Quantiles (origin, level) interpolated to other levels, (origin, wanted)."""
     known, columns = np.asarray(levels), []
     for level in wanted:

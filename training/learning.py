@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -32,12 +32,12 @@ class LearningSettings:
     season_seconds: tuple[int, ...] = (DAY_SECONDS, 7 * DAY_SECONDS)
     validation_ratio: float = 0.15
     covariates: tuple[str, ...] = ()
-    fit: FitSettings = FitSettings()
+    fit: FitSettings = field(default_factory=FitSettings)
 
     def __post_init__(self) -> None:
         if not 1 <= self.horizon <= MAX_HORIZON:
             raise InputError(f"--horizon {self.horizon}: give 1 to {MAX_HORIZON} steps")
-        if 0.5 not in self.levels or list(self.levels) != sorted(set(self.levels)) or not 0 < self.levels[0]:
+        if 0.5 not in self.levels or list(self.levels) != sorted(set(self.levels)) or not self.levels[0] > 0:
             raise InputError(f"--levels {self.levels}: give rising quantile levels within (0, 1), 0.5 among them")
         if self.levels[-1] >= 1:
             raise InputError(f"--levels {self.levels}: a level of 1 or more cannot be learnt; the highest is below 1")

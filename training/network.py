@@ -59,7 +59,8 @@ class QuantileLSTM(nn.Module):
         nn.init.zeros_(self.skip.bias)
 
     def normalize(self, name: str, values: Tensor) -> Tensor:
-        mean, scale = getattr(self, f"{name}_mean"), getattr(self, f"{name}_scale")
+        """Inputs of one kind in units of their deviation in training; what lies far outside is cut off."""
+        mean, scale = self.get_buffer(f"{name}_mean"), self.get_buffer(f"{name}_scale")
         return ((values - mean) / scale).clamp(-6, 6)
 
     def forward(self, steps: Tensor, origin: Tensor, ahead: Tensor) -> Tensor:
@@ -87,4 +88,4 @@ class QuantileLSTM(nn.Module):
         below = torch.cumsum(gaps[..., : self.middle].flip(-1), dim=-1).flip(-1)
         centre = middle.unsqueeze(-1)
         quantiles = torch.cat([centre - below, centre, centre + above], dim=-1)
-        return quantiles.transpose(-2, -3) * self.target_scale  # (..., head, horizon, level)
+        return quantiles.transpose(-2, -3) * self.get_buffer("target_scale")  # (..., head, horizon, level)

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def roll_with_refits(
     )
     replays = []
     with tempfile.TemporaryDirectory(prefix="forescale-refit-") as directory:
-        for number, (first, last) in enumerate(zip(cuts[:-1], cuts[1:], strict=True), start=1):
+        for number, (first, last) in enumerate(pairwise(cuts), start=1):
             on_stage(f"training for part {number} of {folds}")
             known = history.until(int(first) - horizon, horizon)  # the embargo: no outcome of the part is learnt
             path = Path(directory) / str(number)
