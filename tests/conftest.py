@@ -13,6 +13,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 ROOT = Path(__file__).parents[1]
 
+pytest_plugins = ["tests.servers.fixtures"]  # real metric servers
+
 
 @pytest.fixture(scope="session")
 def traces() -> Path:
