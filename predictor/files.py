@@ -120,7 +120,8 @@ def _timestamps(path: Path, column: pd.Series) -> tuple[IntArray, tuple[str, ...
         is_naive = getattr(column.dtype, "tz", None) is None
     else:
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-        if not np.isnan(numbers).any():
+        if not np.isnan(numbers[0]):
+            refuse(np.isnan(numbers), "cannot be read, the first one is in unix seconds; write them all alike")
             refuse(np.abs(numbers) >= _FIRST_MILLISECONDS, "is not in unix seconds (milliseconds?); divide it")
             refuse(numbers != np.floor(numbers), "is not a whole second; round the timestamps to the step")
             return numbers.astype(np.int64), notes

@@ -74,6 +74,8 @@ class WholeAnswerAdapter(HTTPAdapter):
             raise requests.exceptions.ChunkedEncodingError(
                 f"the answer broke off after {far}", request=request
             ) from error
+        if response.status_code == _OK and not body:  # also what is left when the headers broke off
+            raise requests.exceptions.ChunkedEncodingError("the answer is empty", request=request)
         response._content = bytes(body)  # what reading `response.content` would have set
         return response
 
@@ -100,7 +102,7 @@ class Transport:
 
     def mount(self, url: str) -> None:
         """Take over requests below `url`.  To be called after the library has mounted its own adapter there."""
-        self.session.mount(url, WholeAnswerAdapter(max_retries=urllib3.Retry(0, redirect=False)))
+        self.session.mount(url, WholeAnswerAdapter())
 
     def forget(self) -> None:
         """Begin a new call: no warnings yet, and the whole retry budget."""
@@ -187,6 +189,9 @@ def explain_failure(access: PrometheusAccess, error: Exception) -> tuple[Foresca
             "check --ca-file, the server's name in the URL and the client certificate; or does it speak plain HTTP?"
         )
         return SourceError(f"{url}: TLS failed ({reason}); {advice}"), False
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        wait = f"{access.timeout_seconds:g} s"
+        return SourceError(f"{url}: cannot be reached within {wait}; check the address, and firewalls on the way"), True
     if isinstance(error, requests.exceptions.Timeout):
         return SourceError(
             f"{url}: no complete answer within {access.timeout_seconds:g} s; "
@@ -195,7 +200,7 @@ def explain_failure(access: PrometheusAccess, error: Exception) -> tuple[Foresca
     if isinstance(error, (requests.exceptions.JSONDecodeError, KeyError, TypeError)):
         return SourceError(f"{url}: answers, but not as the Prometheus API does; is the path in the URL right?"), False
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return SourceError(f"{url}: {reason}; did the server or a proxy stop? See its log"), True
+        return SourceError(f"{url}: {error}; did the server or a proxy stop? See its log"), True
     if isinstance(error, requests.exceptions.ConnectionError):
         return SourceError(f"{url}: cannot be reached ({reason}); check the address, and that the server is up"), True
     if isinstance(error, requests.exceptions.RequestException):

@@ -264,7 +264,7 @@ def _without_repeats(name: str, timestamps: IntArray, table: FloatArray, place: 
         at = int(conflicts[0])
         raise SeriesError(
             f"{name}: {conflicts.size} instants have several values, the first is {_when(timestamps[at])} with "
-            f" {table[at, 0]:g} and {table[at + 1, 0]:g} ({place(at + 1)}); keep one row per instant, or add them up"
+            f"{table[at, 0]:g} and {table[at + 1, 0]:g} ({place(at + 1)}); keep one row per instant, or add them up"
         )
     return np.flatnonzero(np.concatenate([[True], ~is_repeat]))
 

@@ -23,7 +23,7 @@ MakeSynthetic = Callable[[int, int, datetime], Series]  # days, step_seconds, en
 
 _LATE_START_RATIO = 0.02  # of the time asked for; a history that begins later than this is worth a word
 _SHOWN = 5
-_REPEATS = "the query has no window like [5m]: the server repeats the last sample for up to 5 minutes, so shorter gaps do not show"
+_REPEATS = "the query has no window like [5m], so gaps under 5 minutes do not show: the server repeats the last sample"
 
 
 @dataclass(frozen=True, slots=True)
