@@ -143,13 +143,14 @@ def _show(answer: Forecast | Refusal) -> None:
     )
     table = Table(caption="demand at each step; the highest demand until then")
     shown = [position for position, level in enumerate(answer.levels) if level in _SHOWN_LEVELS]
-    table.add_column("time (UTC)")
+    table.add_column("UTC", no_wrap=True)
     for name in ("", "peak "):
         for position in shown:
             table.add_column(f"{name}q{answer.levels[position]:g}", justify="right")
     for instant, path, peak in zip(answer.instants(), answer.path, answer.peak, strict=True):
         values = [path[p] for p in shown] + [peak[p] for p in shown]
         table.add_row(
-            f"{instant:%H:%M:%S}", *(f"{value:,.4g}" if value < 1000 else f"{value:,.0f}" for value in values)
+            f"{instant:%H:%M}" if answer.step_seconds % 60 == 0 else f"{instant:%H:%M:%S}",
+            *(f"{value:,.4g}" if value < 1000 else f"{value:,.0f}" for value in values),
         )
     console.print(table)

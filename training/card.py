@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 SCHEMA_VERSION = 1
+SHIFT_MARGIN = 0.1  # of correlation, by which the shifted forecast must fit better to be called out
 
 
 class Role(StrEnum):
@@ -102,7 +103,7 @@ class ModelFacts:
     code_version: str
     seed: int | None = None
     training_seconds: float | None = None
-    best_epoch: int | None = None  # the one that was kept
+    best_update: int | None = None  # the one that was kept
     is_trained_on_synthetic: bool = False
 
 
@@ -246,8 +247,10 @@ class ShiftTest:
 
     @property
     def repeats_the_present(self) -> bool:
-        """Whether the forecast lags by more than half of its horizon."""
-        return 2 * self.best_shift > self.horizon
+        """Whether the forecast lags by more than half of its horizon, and clearly: noise has a best shift too."""
+        if self.correlation is None or self.best_correlation is None:
+            return False
+        return 2 * self.best_shift > self.horizon and self.best_correlation - self.correlation >= SHIFT_MARGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +291,10 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
-    """One pass of training, as seen on the validation span."""
+class TrainingCheck:
+    """One look at the validation span during training."""
 
-    number: int  # from 1
+    number: int  # weight updates so far
     training_loss: float | None
     validation_loss: float | None
     skill_over_persistence: float | None
@@ -314,7 +317,7 @@ class ScoreCard:
     shift: tuple[ShiftTest, ...] = ()
     intervals: tuple[SkillInterval, ...] = ()
     example: Example | None = None
-    training: tuple[Epoch, ...] = ()
+    training: tuple[TrainingCheck, ...] = ()
 
     @property
     def judged(self) -> Forecaster:

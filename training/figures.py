@@ -135,22 +135,23 @@ def _error(row: Coverage) -> float:
 
 
 def training_chart(card: ScoreCard, key: str) -> Chart | None:
-    """Loss per epoch; the kept epoch is marked."""
+    """Loss at every look at the validation span; the kept weights are marked."""
     validation: list[Point] = [(float(e.number), e.validation_loss) for e in card.training]
     training: list[Point] = [(float(e.number), e.training_loss) for e in card.training]
     values = [y for _, y in (*validation, *training) if y is not None]
     if len(card.training) < 2 or not values:
         return None
+    numbers = [float(e.number) for e in card.training]
     ticks = nice_ticks(min(values), max(values), 4)
-    kept = next((e for e in card.training if e.number == card.model.best_epoch), None)
+    kept = next((e for e in card.training if e.number == card.model.best_update), None)
     skill = percent(kept.skill_over_persistence if kept else None, signed=True)
     is_marked = kept is not None and kept.validation_loss is not None
-    name = f"Kept: epoch {card.model.best_epoch}, skill {skill}"
+    name = f"Kept: update {card.model.best_update}, skill {skill}"
     return Chart(
         f"{key}-training",
         "Training",
-        f"Loss over {count(len(card.training))} epochs. {name} over persistence on the validation span.",
-        Axis("epoch", [float(e.number) for e in card.training], lambda e: f"{e:.0f}", 1, len(card.training)),
+        f"Loss at {count(len(card.training))} looks during training. {name} over persistence on the validation span.",
+        Axis("weight updates", numbers, lambda e: f"{e:.0f}", numbers[0], numbers[-1]),
         Axis("pinball loss", ticks, lambda y: f"{y:g}", ticks[0], ticks[-1]),
         lines=[
             line

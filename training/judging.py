@@ -28,7 +28,7 @@ def score_card(
     *,
     target: float | None = None,
     refits: int = 0,
-    training: tuple[c.Epoch, ...] = (),
+    training: tuple[c.TrainingCheck, ...] = (),
 ) -> c.ScoreCard:
     """Compute every score of one series' test span.  `target`: demand that one replica carries, None when not known."""
     medians = _medians(rolled)

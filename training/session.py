@@ -59,14 +59,14 @@ def model_facts(bundle: Bundle) -> c.ModelFacts:
         code_version=card.code_version,
         seed=facts.seed,
         training_seconds=facts.seconds,
-        best_epoch=facts.best_update,
+        best_update=facts.best_update,
         is_trained_on_synthetic=facts.is_synthetic,
     )
 
 
-def training_rows(bundle: Bundle) -> tuple[c.Epoch, ...]:
+def training_rows(bundle: Bundle) -> tuple[c.TrainingCheck, ...]:
     """How the loss fell, check by check."""
     return tuple(
-        c.Epoch(int(update), loss, validation, skill)
+        c.TrainingCheck(int(update), loss, validation, skill)
         for update, loss, validation, skill in bundle.card.training.history
     )

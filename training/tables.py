@@ -406,7 +406,7 @@ def model_facts(card: ScoreCard) -> tuple[tuple[str, str], ...]:
     """The model card."""
     model = card.model
     took = "" if model.training_seconds is None else f" in {duration(model.training_seconds)}"
-    kept = "" if model.best_epoch is None else f"; epoch {model.best_epoch} kept"
+    kept = "" if model.best_update is None else f"; update {model.best_update} kept"
     origin = " (synthetic)" if model.is_trained_on_synthetic else ""
     return (
         ("Bundle hash", model.hash),

@@ -156,9 +156,7 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_command_runs_as_a_module() -> None:
-    output = subprocess.run(
-        [sys.executable, "-m", "forescale", "nosuch"], check=False, capture_output=True, text=True
-    )
+    output = subprocess.run([sys.executable, "-m", "forescale", "nosuch"], check=False, capture_output=True, text=True)
 
     assert output.returncode == 2
     assert "No such command 'nosuch'" in output.stderr

@@ -34,9 +34,7 @@ def requirements() -> list[str]:
     settings = project()
     stated = [*settings["build-system"]["requires"], *settings["project"]["dependencies"]]
     stated += [each for extra in settings["project"]["optional-dependencies"].values() for each in extra]
-    stated += [
-        each for group in settings["dependency-groups"].values() for each in group if isinstance(each, str)
-    ]
+    stated += [each for group in settings["dependency-groups"].values() for each in group if isinstance(each, str)]
     return [each for each in stated if not each.startswith("forescale[")]
 
 
@@ -88,9 +86,7 @@ def test_the_all_extra_names_every_other_extra() -> None:
 def test_only_training_brings_torch() -> None:
     extras = project()["project"]["optional-dependencies"]
 
-    assert [name for name, stated in extras.items() if "torch" in {name_of(each) for each in stated}] == [
-        "training"
-    ]
+    assert [name for name, stated in extras.items() if "torch" in {name_of(each) for each in stated}] == ["training"]
 
 
 def test_every_commands_extra_exists() -> None:
@@ -141,9 +137,7 @@ def test_the_import_contract_refuses(module: str, forbidden: str, tmp_path: Path
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / module).write_text(f"{forbidden}\n", encoding="utf-8")
 
-    linted = subprocess.run(
-        [LINT_IMPORTS, "--no-cache"], check=False, cwd=tmp_path, capture_output=True, text=True
-    )
+    linted = subprocess.run([LINT_IMPORTS, "--no-cache"], check=False, cwd=tmp_path, capture_output=True, text=True)
 
     assert linted.returncode == 1, linted.stdout + linted.stderr
     assert "1 broken" in linted.stdout, linted.stdout

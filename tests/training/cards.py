@@ -17,7 +17,6 @@ from training.card import (
     Accuracy,
     AlarmScore,
     Coverage,
-    Epoch,
     Example,
     Head,
     Mark,
@@ -32,6 +31,7 @@ from training.card import (
     ShiftTest,
     SkillInterval,
     ThresholdScore,
+    TrainingCheck,
 )
 from training.report import EvaluationReport, judge
 
@@ -98,7 +98,7 @@ def a_card(
             code_version="0.1.0",
             seed=0,
             training_seconds=41.3,
-            best_epoch=17,
+            best_update=170,
             is_trained_on_synthetic=is_synthetic,
         ),
         protocol=Protocol(
@@ -136,8 +136,8 @@ def a_card(
         intervals=intervals,
         example=an_example(np.random.default_rng(seed)),
         training=tuple(
-            Epoch(
-                number,
+            TrainingCheck(
+                10 * number,
                 0.031 + 0.09 * math.exp(-number / 4),
                 0.034 + 0.085 * math.exp(-number / 4.5) + 0.0003 * max(0, number - 17),
                 0.38 - 0.7 * math.exp(-number / 3.2) - 0.002 * max(0, number - 17),
