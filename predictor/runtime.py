@@ -51,6 +51,9 @@ class Runtime:
                     f"the model reads {name} of shape {self._shapes[name]}, got {array.shape[1:]}; "
                     "give the same covariates and events as in training"
                 )
+            # The network clips its inputs, and clipping turns NaN into a number: it would pass for a forecast.
+            if not np.isfinite(array).all():
+                raise InputError(f"the model's input {name} holds values that are not finite; this is a bug: report it")
         parts = []
         for start in range(0, len(steps), _BATCH):
             rows = slice(start, start + _BATCH)
