@@ -72,8 +72,10 @@ class PrometheusAccess:
 
     def redact(self, text: str) -> str:
         """`text` without our secrets: a server or a proxy may quote the request that it refuses."""
-        for secret in (self.bearer_token, self.password, *self.headers.values()):
-            if secret and len(secret) >= _SHORTEST_SECRET:
+        secrets = {self.bearer_token, self.password, *self.headers.values()}
+        secrets |= {_read_secret(path) for path in (self.bearer_token_file, self.password_file) if path is not None}
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be part of another
+            if len(secret) >= _SHORTEST_SECRET:
                 text = text.replace(secret, "***")
         return text
 

@@ -77,18 +77,26 @@ class Collector:
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """One answer: a list of {"metric": labels, "values": [[unix seconds, "value"], ...]}."""
-        for row in rows:
-            if "histograms" in row:
-                raise InputError(
-                    f"{self._query}: gives native histograms, which are not a demand; "
-                    "wrap it: histogram_count(sum(rate(metric[5m])))"
-                )
-            samples = np.array([(float(at), float(value)) for at, value in row["values"]]).reshape(-1, 2)
-            labels = tuple(sorted(row["metric"].items()))
-            column = self._columns.setdefault(labels, np.full(self._grid.length, np.nan))
-            column[self._grid.index(samples[:, 0], self._source)] = samples[:, 1]
-            undefined = int(np.isnan(samples[:, 1]).sum())
-            self._undefined[labels] = self._undefined.get(labels, 0) + undefined
+        try:
+            for row in rows:
+                self._add_row(row)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SourceError(
+                f"{self._source}: answers, but not as the Prometheus API does; is the path in the URL right?"
+            ) from error
+
+    def _add_row(self, row: Mapping[str, Any]) -> None:
+        if "histograms" in row:
+            raise InputError(
+                f"{self._query}: gives native histograms, which are not a demand; "
+                "wrap it: histogram_count(sum(rate(metric[5m])))"
+            )
+        samples = np.array([(float(at), float(value)) for at, value in row["values"]]).reshape(-1, 2)
+        labels = tuple(sorted(row["metric"].items()))
+        column = self._columns.setdefault(labels, np.full(self._grid.length, np.nan))
+        column[self._grid.index(samples[:, 0], self._source)] = samples[:, 1]
+        undefined = int(np.isnan(samples[:, 1]).sum())
+        self._undefined[labels] = self._undefined.get(labels, 0) + undefined
 
     def readings(self) -> tuple[Reading, ...]:
         """One per label set, in the order of their labels; absent instants are NaN."""

@@ -150,6 +150,8 @@ class Transport:
         content = response.content
         if b'"warnings"' in content or b'"infos"' in content or b'"isPartial":true' in content:
             body = response.json()
+            if not isinstance(body, dict):
+                raise TypeError(type(body))  # told like every answer that is not Prometheus'
             for text in (*(body.get("warnings") or ()), *(body.get("infos") or ())):
                 self.warnings[self.access.redact(str(text))] = None
             if body.get("isPartial"):

@@ -149,6 +149,8 @@ def refuse_other_step(name: str, timestamps: IntArray, step_seconds: int) -> Non
             f"give --step {common}, or put every {step_seconds // common} samples together first "
             "(the sum of counts, the mean of rates)"
         )
+    elif common % step_seconds == 0:
+        advice = f"give --step {common}: nothing is known about the time between them"
     else:
         advice = f"give --step {common}, or resample to {step_seconds} s"
     raise SeriesError(f"{name}: the samples are {common} s apart, not the stated {step_seconds} s; {advice}")

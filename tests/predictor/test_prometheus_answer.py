@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +83,15 @@ def test_impossible_demand_names_its_series_and_instant(value: str) -> None:
 def test_an_instant_that_was_not_asked_for_is_not_moved_silently(at: int) -> None:
     with pytest.raises(SourceError, match="other instants than it was asked for"):
         a_collector().add([a_row((at, "1"))])
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [None, 5, ["x"], [{"metric": {}}], [{"metric": {}, "values": [["now", "1"]]}], [{"metric": 1, "values": []}]],
+)
+def test_rows_of_another_shape_are_not_a_bug_of_ours(rows: Any) -> None:
+    with pytest.raises(SourceError, match="not as the Prometheus API does"):
+        a_collector().add(rows)
 
 
 def test_native_histograms_are_refused_with_what_to_do() -> None:

@@ -125,6 +125,7 @@ def test_token_and_headers_go_along_and_the_token_is_read_anew(tmp_path: Path) -
             client.fetch("demand", NOON, NOON, 60)
             token.write_text("rotated")
             client.fetch("demand", NOON, NOON, 60)
+            assert access.redact("it was rotated") == "it was ***"
 
     assert [seen["Authorization"] for seen in server.headers] == [f"Bearer {SECRET}", "Bearer rotated"]
     assert server.headers[0]["X-Scope-OrgID"] == "shop"
@@ -183,8 +184,9 @@ def test_a_redirect_is_not_followed_with_credentials_in_hand() -> None:
 def test_a_page_that_is_not_prometheus_is_told() -> None:
     with answering(b"<html>please log in</html>", type_="text/html") as server:
         assert "not as the Prometheus API does" in refusal(PrometheusAccess(server.url))
-    with answering(b'{"hello": "world"}') as server:
-        assert "not as the Prometheus API does" in refusal(PrometheusAccess(server.url))
+    for body in (b'{"hello": "world"}', b'["warnings"]', b'{"data": {"result": null}}', b"null"):
+        with answering(body) as server:
+            assert "not as the Prometheus API does" in refusal(PrometheusAccess(server.url))
     with answering(b"no such page", status=404) as server:
         assert "HTTP 404" in refusal(PrometheusAccess(server.url))
 
