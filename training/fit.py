@@ -117,9 +117,9 @@ def fit(
             history.append(
                 Progress(run.update, settings.updates, loss, validation, skill, run.best_loss, seconds, left)
             )
-            on_progress(history[-1])
             if checkpoint is not None:
                 run.save(checkpoint)
+            on_progress(history[-1])
     except KeyboardInterrupt:
         if run.best_update == 0:
             raise

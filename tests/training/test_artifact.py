@@ -64,4 +64,4 @@ def test_inputs_that_are_not_finite_are_an_error_and_not_a_forecast() -> None:
     steps, origin, ahead = (tensor.numpy() for tensor in inputs(2))
 
     with pytest.raises(InputError, match="not finite"):
-        runtime.run(steps * np.nan, origin, ahead)
+        runtime.run(np.full_like(steps, np.nan), origin, ahead)
