@@ -39,7 +39,12 @@ MaxMissing = Annotated[
 ]
 Covariates = Annotated[
     list[str] | None,
-    typer.Option("--covariate", metavar="NAME=PROMQL", help="Leading indicator, past only.", rich_help_panel=_DATA),
+    typer.Option(
+        "--covariate",
+        metavar="NAME=PROMQL",
+        help="Leading indicator, past only; with --series NAME=COLUMN.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Events = Annotated[
     Path | None, typer.Option("--events", metavar="FILE", help="CSV start,end of known events.", rich_help_panel=_DATA)
@@ -48,8 +53,9 @@ TokenFile = Annotated[
     Path | None,
     typer.Option("--bearer-token-file", help="Or FORESCALE_BEARER_TOKEN.", rich_help_panel=_ACCESS),
 ]
-User = Annotated[
-    str | None, typer.Option("--user", help="Basic auth; password in FORESCALE_PASSWORD.", rich_help_panel=_ACCESS)
+User = Annotated[str | None, typer.Option("--user", help="Basic auth.", rich_help_panel=_ACCESS)]
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", help="Or FORESCALE_PASSWORD.", rich_help_panel=_ACCESS)
 ]
 Headers = Annotated[
     list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="Repeatable.", rich_help_panel=_ACCESS)
@@ -77,6 +83,7 @@ def source_options(
     events: Path | None,
     bearer_token_file: Path | None,
     user: str | None,
+    password_file: Path | None,
     header: list[str] | None,
     ca_file: Path | None,
     client_cert: Path | None,
@@ -90,9 +97,12 @@ def source_options(
     if prometheus is not None:
         access = PrometheusAccess(
             url=prometheus,
-            bearer_token=_token(bearer_token_file),
+            # Files are handed on and read at each request, since tokens are rotated.
+            bearer_token=None if bearer_token_file or user else os.environ.get("FORESCALE_BEARER_TOKEN"),
+            bearer_token_file=bearer_token_file,
             username=user,
-            password=os.environ.get("FORESCALE_PASSWORD"),
+            password=None if password_file else os.environ.get("FORESCALE_PASSWORD"),
+            password_file=password_file,
             headers=dict(_pair(text, ":", "--header") for text in header or []),
             ca_file=ca_file,
             client_certificate=client_cert,
@@ -133,15 +143,6 @@ def parse_instant(text: str) -> datetime:
     except ValueError as error:
         raise InputError(f"--at {text}: not a time; use ISO 8601 like 2026-05-04T12:00Z") from error
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def _token(path: Path | None) -> str | None:
-    if path is None:
-        return os.environ.get("FORESCALE_BEARER_TOKEN")
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; --bearer-token-file names a readable file") from error
 
 
 def _pair(text: str, separator: str, option: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from predictor import options as o
 from predictor.errors import InputError
 from predictor.forecast import DEFAULT_HORIZON, DEFAULT_LEVELS
 from predictor.forecaster import Forecaster
-from predictor.sources import Loaded, load
+from predictor.sources import Loaded, SourceOptions, load
 from training.dump import write_forecasts
 from training.fit import FitSettings
 from training.fit import Progress as FitProgress
@@ -53,12 +53,13 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(help="torch threads; more than 1 only on an otherwise idle machine.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after an interruption.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the model card's training facts.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the training facts (docs/forecast-json.md).")] = False,
     max_missing: o.MaxMissing = 0.2,
     covariate: o.Covariates = None,
     events: o.Events = None,
     bearer_token_file: o.TokenFile = None,
     user: o.User = None,
+    password_file: o.PasswordFile = None,
     header: o.Headers = None,
     ca_file: o.CaFile = None,
     client_cert: o.Certificate = None,
@@ -90,6 +91,7 @@ def train(
         events=events,
         bearer_token_file=bearer_token_file,
         user=user,
+        password_file=password_file,
         header=header,
         ca_file=ca_file,
         client_cert=client_cert,
@@ -138,6 +140,7 @@ def evaluate(
     events: o.Events = None,
     bearer_token_file: o.TokenFile = None,
     user: o.User = None,
+    password_file: o.PasswordFile = None,
     header: o.Headers = None,
     ca_file: o.CaFile = None,
     client_cert: o.Certificate = None,
@@ -170,6 +173,7 @@ def evaluate(
         events=events,
         bearer_token_file=bearer_token_file,
         user=user,
+        password_file=password_file,
         header=header,
         ca_file=ca_file,
         client_cert=client_cert,
@@ -201,11 +205,7 @@ def demo(
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     console = Console()
     console.rule(f"{days} days of generated demand (synthetic: made by a statistical model, not recorded)")
-    source = o.source_options(
-        prometheus=None, query=None, series=None, synthetic=True, days=days, step=60, seasons="1d,7d", max_missing=0.2,
-        covariate=None, events=None, bearer_token_file=None, user=None, header=None, ca_file=None, client_cert=None,
-        client_key=None, insecure=False, timeout=30.0,
-    )  # fmt: skip
+    source = SourceOptions(synthetic=True, days=days)
     loaded = load(source, now=now, make_synthetic=context.obj.make_synthetic)
     settings = LearningSettings(fit=FitSettings(seed=seed))
     learnt = _learn(loaded, settings, out / "model", holdout=0.25, now=now, resume=False, quiet=False)

@@ -105,7 +105,7 @@ def test_an_expert_without_an_opinion_gets_no_say() -> None:
 def test_workloads_in_one_batch_do_not_touch_each_other() -> None:
     left, right = noise(200, 1), noise(200, 2) + 4
     given = np.broadcast_to(np.array([-1.0, 0.0, 1.0]), (2, 1, 2, HORIZON, 3))
-    state = initial_state(SETTINGS, 1, batch=2)
+    state, together = initial_state(SETTINGS, 1, batch=2), np.empty(0)
     for pair in zip(left, right, strict=True):
         state = learn(SETTINGS, state, np.array(pair))
         together, state = issue(SETTINGS, state, given, np.zeros(2))
