@@ -66,8 +66,8 @@ def _coverage_text(outcomes: Sequence[Outcome]) -> str:
     traces = {outcome.trace for outcome in outcomes}
     missed = {outcome.trace for outcome in outcomes if outcome.coverage_gap > COVERAGE_GOAL}
     return (
-        f"{100 * worst.coverage_gap:.2f} pp ({worst.trace}); where counts that tie with their quantile count for it "
-        f"{100 * untied.coverage_gap_untied:.2f} pp, {untied.trace}); at most 1.0 pp on {len(traces - missed)} of "
+        f"{100 * worst.coverage_gap:.2f} pp ({worst.trace}); with ties in favour of the promise "
+        f"{100 * untied.coverage_gap_untied:.2f} pp ({untied.trace}); at most 1.0 pp on {len(traces - missed)} of "
         f"{len(traces)} traces for every seed; median {100 * np.median([o.coverage_gap for o in outcomes]):.2f} pp; "
         f"network alone up to {100 * max(o.coverage_gap_raw for o in outcomes):.1f} pp"
     )
