@@ -212,16 +212,20 @@ def _log_level(stretch: FloatArray, c: FloatArray, steps: int) -> FloatArray:
 def _window_mean(stretch: FloatArray, before: int, after: int) -> FloatArray:
     """Mean over columns (t - before, t + after], NaN where none was observed."""
     seen = np.isfinite(stretch)
-    total = np.cumsum(np.where(seen, stretch, 0.0), axis=-1)
-    count = np.cumsum(seen, axis=-1)
-    columns = np.arange(stretch.shape[-1])
-    high = np.minimum(columns + after, columns[-1])
-    low = columns - before
-    edge = np.maximum(low, 0)
-    keep = low >= 0
-    totals = total[..., high] - np.where(keep, total[..., edge], 0.0)
-    counts = count[..., high] - np.where(keep, count[..., edge], 0)
-    return np.where(counts > 0, np.maximum(totals, 0.0) / np.maximum(counts, 1), np.nan)
+    total = _window_sum(np.where(seen, stretch, 0.0), before, after)
+    count = _window_sum(seen.astype(np.float64), before, after)
+    # Rounding leaves dust of differences of sums; demand and squares are never negative.
+    return np.where(count > 0.5, np.maximum(total, 0.0) / np.maximum(count, 1.0), np.nan)
+
+
+def _window_sum(values: FloatArray, before: int, after: int) -> FloatArray:
+    """Sum over columns (t - before, t + after]; a window that sticks out at an end is cut there."""
+    columns = values.shape[-1]
+    sums = np.zeros((*values.shape[:-1], before + columns + after))
+    np.cumsum(values, axis=-1, out=sums[..., before : before + columns])
+    sums[..., before + columns :] = sums[..., before + columns - 1 : before + columns]
+    window: FloatArray = sums[..., before + after :] - sums[..., :columns]
+    return window
 
 
 def _fill_forward(array: FloatArray) -> FloatArray:
@@ -349,13 +353,11 @@ def _record(clock: _Clock, level: FloatArray, shape: _Shape) -> list[FloatArray]
     first = clock.lead_in - window + 1  # only what the trailing window covers is worth computing
     change = level[..., first : clock.lead_in + clock.time] - level[..., first - far : clock.lead_in + clock.time - far]
 
-    def log_error(expected: FloatArray | float) -> FloatArray:
-        mean = _window_mean(np.abs(change - expected), window, 0)[..., -clock.time :]
-        return np.log(mean + 1e-3)
-
-    stay = log_error(0.0)
-    if not len(shape.levels):
-        return [stay]
-    then, before = clock.lead_in + clock.time, clock.lead_in + clock.time - far
-    cycles = shape.levels[..., first:then] - shape.levels[..., first - far : before]
-    return [stay, *(np.nan_to_num(log_error(by) - stay) for by in (cycles[0], _mean(cycles[: shape.repeats])))]
+    expected = [np.zeros_like(change)]
+    if len(shape.levels):
+        then, before = clock.lead_in + clock.time, clock.lead_in + clock.time - far
+        cycles = shape.levels[..., first:then] - shape.levels[..., first - far : before]
+        expected += [cycles[0], _mean(cycles[: shape.repeats])]
+    mean = _window_mean(np.abs(change - np.stack(expected)), window, 0)[..., -clock.time :]
+    stay, *others = np.log(mean + 1e-3)
+    return [stay, *(np.where(np.isfinite(other), other - stay, 0.0) for other in others)]
