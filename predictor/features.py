@@ -1,7 +1,7 @@
 """What the network sees: causal, level-relative features of demand.  Pure; training and serving share it.
 
 Everything is relative to the present level, in logarithms, so that a workload of 10 and one of 10,000 requests look
-alike and growth beyond anything seen in training changes nothing.  Demand of earlier days enters as *shape*: what came
+alike and growth beyond anything seen in training stays within what the network knows.  Demand of earlier days enters as *shape*: what came
 after this time of day, relative to the level of that day; its future is known up to the horizon.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,14 @@ Features32 = npt.NDArray[np.float32]
 
 HOUR = 60  # steps; "an hour" and "four hours" below are meant at the default step of a minute
 _CLIP = 4.0  # log units; a feature beyond is an outage or a start from zero, not a shape
+
+
+@cache  # asked for dozens of times per forecast
+def _lags(season_steps: tuple[int, ...], repeats: int) -> tuple[int, ...]:
+    if not season_steps:
+        return ()
+    cycles = [season_steps[0] * k for k in range(1, repeats + 1)]
+    return tuple(cycles + [period for period in season_steps[1:] if period not in cycles])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +49,7 @@ class FeatureSchema:
     @property
     def lags(self) -> tuple[int, ...]:
         """Distances of the earlier cycles that are read, in steps: repeats of the shortest season, then longer ones."""
-        if not self.season_steps:
-            return ()
-        shortest = self.season_steps[0]
-        lags = [shortest * k for k in range(1, self.repeats + 1)]
-        return tuple(lags + [period for period in self.season_steps[1:] if period not in lags])
+        return _lags(self.season_steps, self.repeats)
 
     @property
     def lead_in(self) -> int:
