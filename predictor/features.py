@@ -1,8 +1,8 @@
 """What the network sees: causal, level-relative features of demand.  Pure; training and serving share it.
 
-Everything is relative to the present level, in logarithms, so that a workload of 10 and one of 10,000 requests look
-alike and growth beyond anything seen in training stays within what the network knows.  Demand of earlier days enters as *shape*: what came
-after this time of day, relative to the level of that day; its future is known up to the horizon.
+Everything is relative to the present level, in logarithms, so that workloads of 10 and of 10,000 requests look alike,
+and growth beyond anything seen in training stays within what the network knows.  Demand of earlier days enters as
+*shape*: what came after this time of day, relative to the level of that day; its future is known up to the horizon.
 """
 
 from __future__ import annotations
