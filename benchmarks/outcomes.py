@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from predictor.surges import f1_score
+
 SIMPLE = ("persistence", "mean_5min", "level_adjusted")
 
 
@@ -33,8 +35,7 @@ def best_simple(wape: dict[str, float]) -> float:
 def f1(counts: tuple[int, int, int, int]) -> float:
     """Harmonic mean of recall and 1 - false-alarm ratio."""
     surges, caught, alarms, false = counts
-    recall, precision = caught / max(surges, 1), 1 - false / alarms if alarms else 0.0
-    return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
+    return f1_score(caught / max(surges, 1), false / alarms if alarms else None)
 
 
 def geometric_mean(values: Iterable[float]) -> float:

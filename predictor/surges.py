@@ -84,11 +84,14 @@ class AlarmScore:
     @property
     def f1(self) -> float | None:
         """Harmonic mean of recall and 1 - false-alarm ratio; None without surges, 0 when nothing was caught."""
-        if self.recall is None:
-            return None
-        precision = 0.0 if self.false_alarm_ratio is None else 1 - self.false_alarm_ratio
-        total = self.recall + precision
-        return 2 * self.recall * precision / total if total else 0.0
+        return None if self.recall is None else f1_score(self.recall, self.false_alarm_ratio)
+
+
+def f1_score(recall: float, false_alarm_ratio: float | None) -> float:
+    """Harmonic mean of recall and 1 - false-alarm ratio; 0 when no alarm was resolved (the ratio is None)."""
+    precision = 0.0 if false_alarm_ratio is None else 1 - false_alarm_ratio
+    total = recall + precision
+    return 2 * recall * precision / total if total else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

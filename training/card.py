@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from predictor.surges import f1_score
+
 SCHEMA_VERSION = 1
 SHIFT_MARGIN = 0.1  # of correlation, by which the shifted forecast must fit better to be called out
 
@@ -204,10 +206,7 @@ class AlarmScore:
     @property
     def f1(self) -> float | None:
         """Harmonic mean of recall and 1 - false-alarm ratio; 0 for silence in the face of surges."""
-        if self.recall is None:
-            return None
-        precision = 0.0 if self.false_alarm_ratio is None else 1 - self.false_alarm_ratio
-        return 2 * self.recall * precision / (self.recall + precision) if self.recall + precision else 0.0
+        return None if self.recall is None else f1_score(self.recall, self.false_alarm_ratio)
 
 
 @dataclass(frozen=True, slots=True)
