@@ -1,0 +1,97 @@
+"""Turn coming demand into replicas: a quantile of its running maximum over the lead.  Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from datetime import datetime, timedelta
+
+from controller.spec import ScalingSpec
+from controller.vocabulary import Observation, Reason, Recommendation
+from predictor.forecast import Forecast
+
+_ROUNDING = 1e-9  # of a replica: what floating point adds to an exact multiple must not cost a pod
+
+
+def replicas_for(demand: float, target_per_replica: float) -> int:
+    """The fewest replicas that carry this demand."""
+    return max(0, math.ceil(demand / target_per_replica - _ROUNDING))
+
+
+def plan_capacity(spec: ScalingSpec, seen: Observation) -> Recommendation:
+    """Return the fewest replicas that carry the highest demand until newly asked pods serve.
+
+    No opinion, with its reason, when the forecast is missing, stale, too short, not trusted, or when demand has left
+    what the settings were chosen on.
+    """
+    doubt = doubt_about(spec, seen)
+    if doubt is not None:
+        return Recommendation(None, doubt)
+    assert seen.forecast is not None  # noqa: S101 - its absence is a doubt
+    demand = peak_demand(seen.forecast, lead_steps(spec, seen, seen.forecast), spec.level)
+    if not math.isfinite(demand):
+        return Recommendation(None, Reason.FORECAST_INVALID)
+    demand = max(demand, 0.0) * demand_factor(spec, seen)
+    return Recommendation(replicas_for(demand, spec.target_per_replica), Reason.FORECAST_DEMAND, demand)
+
+
+def doubt_about(spec: ScalingSpec, seen: Observation) -> Reason | None:
+    """Why the newest forecast must not be followed now, or None."""
+    forecast, rails = seen.forecast, spec.guardrails
+    if forecast is None:
+        return Reason.NO_FORECAST
+    age = (seen.now - forecast.issued_at).total_seconds()
+    if not 0 <= age <= rails.stale_after_seconds:  # one from the future is another clock's
+        return Reason.FORECAST_STALE
+    if not seen.is_trusted:
+        return Reason.NOT_TRUSTED
+    if rails.experience_demand is not None:
+        recent = [d for d in (seen.recent_peak_demand, seen.demand) if d is not None and d > rails.experience_demand]
+        if recent:
+            return Reason.OUTSIDE_EXPERIENCE
+    if lead_steps(spec, seen, forecast) > forecast.horizon:
+        return Reason.FORECAST_TOO_SHORT
+    return None
+
+
+def lead_steps(spec: ScalingSpec, seen: Observation, forecast: Forecast) -> int:
+    """Steps after the forecast's issue until a pod asked for now, or at the next decision, serves."""
+    age = (seen.now - forecast.issued_at).total_seconds()
+    return max(1, math.ceil((age + spec.lead_seconds) / forecast.step_seconds - _ROUNDING))
+
+
+def peak_demand(forecast: Forecast, steps: int, level: float) -> float:
+    """Quantile of the highest demand within `steps`; between two known levels by interpolation, beyond the last by it."""
+    levels, row = forecast.levels, forecast.peak[steps - 1]
+    above = bisect_left(levels, level - 1e-12)
+    if above == len(levels):
+        return float(row[-1])
+    if above == 0 or abs(levels[above] - level) < 1e-9:
+        return float(row[above])
+    share = (level - levels[above - 1]) / (levels[above] - levels[above - 1])
+    return float(row[above - 1]) * (1 - share) + float(row[above]) * share
+
+
+def demand_factor(spec: ScalingSpec, seen: Observation) -> float:
+    """The highest factor of the events and schedules that touch the lead; 1 without any."""
+    return max((o.demand_factor for o in spec.overrides if o.concerns(*_span(spec, seen))), default=1.0)
+
+
+def announced_replicas(spec: ScalingSpec, seen: Observation) -> int:
+    """The highest floor of the events and schedules that touch the lead; 0 without any."""
+    return max((o.min_replicas for o in spec.overrides if o.concerns(*_span(spec, seen))), default=0)
+
+
+def _span(spec: ScalingSpec, seen: Observation) -> tuple[datetime, datetime]:
+    """From now until a pod asked for now serves."""
+    return seen.now, seen.now + timedelta(seconds=spec.lead_seconds)
+
+
+def reactive_replicas(spec: ScalingSpec, seen: Observation) -> int | None:
+    """What present demand asks for at the HPA's own target; computed from demand, never read from an HPA's status.
+
+    An HPA's desired replicas are never below its minimum, which is our floor: following them would never let it fall.
+    """
+    if seen.demand is None or not math.isfinite(seen.demand):
+        return None
+    return replicas_for(max(seen.demand, 0.0), spec.reactive_target_per_replica)

@@ -1,0 +1,79 @@
+"""The words of deciding: what was seen, what is recommended, what was decided, what is remembered.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from predictor.forecast import Forecast
+
+
+class Reason(StrEnum):
+    """Why the floor is what it is: status condition, event, metric label, log field and comparison column alike."""
+
+    FORECAST_DEMAND = "ForecastDemand"  # the forecast asks for these replicas
+    REACTIVE_DEMAND = "ReactiveDemand"  # present load needs more than the forecast does
+    NO_FORECAST = "NoForecast"  # none was made
+    FORECAST_STALE = "ForecastStale"  # the newest one is too old to plan with
+    FORECAST_TOO_SHORT = "ForecastTooShort"  # it does not reach as far as new pods take to start
+    FORECAST_INVALID = "ForecastInvalid"  # it holds no number where one is needed
+    NOT_TRUSTED = "NotTrusted"  # its score does not earn a say
+    OUTSIDE_EXPERIENCE = "OutsideExperience"  # demand is higher than anything the settings were chosen on
+    HPA_GOVERNS = "HPAGoverns"  # no opinion of our own: the floor is what the HPA alone would hold
+    HELD = "Held"  # no forecast to go by for the moment: the last floor stays
+    SMALL_CHANGE = "SmallChange"  # not worth a scale-down
+    SCALE_DOWN_STABILIZED = "ScaleDownStabilized"  # a recent recommendation was higher
+    RELEASE_LIMITED = "ReleaseLimited"  # the floor falls step by step
+    SCALE_UP_LIMITED = "ScaleUpLimited"  # a forecast may not ask for arbitrarily more than present load needs
+    EVENT = "Event"  # an announced event or a schedule asks for more
+    AT_MINIMUM = "AtMinimum"
+    AT_MAXIMUM = "AtMaximum"
+    PAUSED = "Paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that a decision may look at; None means not known, which is never zero."""
+
+    now: datetime  # UTC
+    replicas: int | None = None  # asked for at present
+    demand: float | None = None  # present demand, in the unit of the target per replica
+    recent_peak_demand: float | None = None  # highest demand of the last hour
+    hpa_alone_replicas: int | None = None  # what the user's HPA would hold without us (the twin's answer)
+    forecast: Forecast | None = None  # the newest one, however old
+    is_trusted: bool = True  # the score card's verdict on this workload's forecasts
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A proposed floor on its way through the guardrails; `replicas` None is no opinion."""
+
+    replicas: int | None
+    reason: Reason
+    demand: float | None = None  # what the replicas are to carry
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a decision leaves for the next one.  `Memory()` is a fresh start."""
+
+    floor: int | None = None  # the forecast's floor after the guardrails, before overrides, reactive answer and bounds
+    opinion_at: datetime | None = None  # when a forecast was last followed
+    decided_at: datetime | None = None
+    recommendations: tuple[tuple[datetime, int], ...] = ()  # falling ones within the scale-down window, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The floor to hold from now on, and how it came about."""
+
+    at: datetime
+    floor: int
+    reason: Reason  # of the last rule that set the floor
+    acts: bool  # False: observe mode or paused, only keep score
+    has_opinion: bool  # a fresh and trusted forecast stands behind it
+    forecast_replicas: int | None  # what the forecast alone asks for
+    reactive_replicas: int | None  # what present demand asks for
+    planned_demand: float | None  # the demand quantile planned for
+    trail: tuple[Reason, ...] = field(default=())  # every rule that changed the proposal, in order

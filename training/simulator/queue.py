@@ -1,0 +1,76 @@
+"""The queue as a fluid: how long requests wait when replicas serve at a rate.  Pure, for many policies at once.
+
+Within a step demand and capacity are constant, so the backlog is a straight line and the share of the step's requests
+that wait too long follows exactly.  Requests are served in order; the backlog never grows beyond what can be served
+before it times out, the rest gives up.  What single requests do, with random service times, is in `requests`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from predictor.series import FloatArray
+from training.simulator.cluster import ClusterSettings
+from training.simulator.pods import ReplicaArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """What became of the requests of each step, (step, policy)."""
+
+    served: FloatArray  # requests that were served during the step, whenever they came
+    timed_out: FloatArray  # requests that gave up during the step
+    backlog: FloatArray  # requests that wait at the step's end
+    late: FloatArray  # of the requests that came in the step, those that wait longer than the SLO or give up
+    wait_seconds: FloatArray  # mean wait of the requests that came in the step, the time-out for those that give up
+
+
+class FluidQueue:
+    """Follows backlogs block by block."""
+
+    def __init__(self, settings: ClusterSettings, policies: int) -> None:
+        self._settings = settings
+        self._backlog = np.zeros(policies)
+
+    def advance(self, requests: FloatArray, ready: ReplicaArray) -> Served:
+        """The next steps: requests (step,), ready replicas (step, policy)."""
+        settings = self._settings
+        capacity = ready * settings.step_capacity  # (step, policy) requests that can be served in the step
+        patience = capacity * (settings.timeout_seconds / settings.step_seconds)  # more than this gives up
+        before = np.empty_like(capacity)
+        backlog = self._backlog
+        flow = requests[:, None] - capacity
+        for step in range(len(requests)):
+            before[step] = backlog
+            backlog = np.minimum(np.maximum(backlog + flow[step], 0.0), patience[step])
+        after = np.concatenate([before[1:], backlog[None]])
+        self._backlog = backlog
+        unserved = np.maximum(before + flow, 0.0)
+        timed_out = np.maximum(unserved - patience, 0.0)
+        served = before + requests[:, None] - timed_out - after
+        late = requests[:, None] * _share_above(before, before + flow, capacity, settings)
+        wait = _mean_wait(before, before + flow, capacity, settings)
+        return Served(served, timed_out, after, late, wait)
+
+
+def _share_above(start: FloatArray, end: FloatArray, capacity: FloatArray, settings: ClusterSettings) -> FloatArray:
+    """Share of the step during which an arriving request finds more ahead of it than can be served within the SLO."""
+    limit = capacity * (settings.slo_wait_seconds / settings.step_seconds)
+    high, low = np.maximum(start, end), np.minimum(start, end)
+    share = np.clip((high - limit) / np.maximum(high - low, 1e-12), 0.0, 1.0)
+    return np.where(capacity > 0, share, 1.0)
+
+
+def _mean_wait(start: FloatArray, end: FloatArray, capacity: FloatArray, settings: ClusterSettings) -> FloatArray:
+    """Mean wait of a step's requests, seconds: the backlog's mean over the step at the step's rate."""
+    capacity_safe = np.maximum(capacity, 1e-12)
+    top = settings.timeout_seconds
+    first = np.minimum(start / capacity_safe * settings.step_seconds, top)
+    last = np.minimum(end / capacity_safe * settings.step_seconds, top)
+    # A backlog that empties within the step is zero for the rest of it.
+    fall = np.maximum(first - last, 1e-12)
+    emptied = first * np.clip(first / fall, 0.0, 1.0) / 2
+    wait = np.where(last >= 0, (first + last) / 2, emptied)
+    return np.where(capacity > 0, wait, top)
