@@ -61,7 +61,7 @@ def lead_steps(spec: ScalingSpec, seen: Observation, forecast: Forecast) -> int:
 
 
 def peak_demand(forecast: Forecast, steps: int, level: float) -> float:
-    """Quantile of the highest demand within `steps`; between two known levels by interpolation, beyond the last by it."""
+    """Quantile of the highest demand within `steps`; interpolated between known levels, the last one beyond."""
     levels, row = forecast.levels, forecast.peak[steps - 1]
     above = bisect_left(levels, level - 1e-12)
     if above == len(levels):

@@ -154,7 +154,7 @@ class ScalingSpec:
         if self.lead_seconds > self.horizon_seconds:
             raise InputError(
                 f"{where}: new pods serve {self.lead_seconds:g} s after the demand that asks for them was sampled, "
-                f"but the forecast reaches {self.horizon_seconds} s; shorten the start-up or train with a longer horizon"
+                f"but the forecast reaches {self.horizon_seconds} s; start faster or train with a longer horizon"
             )
         if (self.quantile is None) == (self.cost_ratio is None):
             raise InputError(f"{where}: give either quantile or cost_ratio")

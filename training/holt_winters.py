@@ -35,7 +35,8 @@ def holt_winters(values: FloatArray, origins: IntArray, horizon: int, period: in
     with np.errstate(invalid="ignore"):
         error = np.nansum(np.abs(forecasts - actual), axis=(1, 2))
     best = grid[int(np.argmin(error))]
-    return np.maximum(_roll(values, origins, horizon, period, best[None])[0], 0.0)
+    forecast: FloatArray = np.maximum(_roll(values, origins, horizon, period, best[None])[0], 0.0)
+    return forecast
 
 
 def _roll(values: FloatArray, origins: IntArray, horizon: int, period: int, grid: FloatArray) -> FloatArray:

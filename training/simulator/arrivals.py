@@ -60,4 +60,5 @@ def _seen(requests: FloatArray, settings: ClusterSettings) -> FloatArray:
     before = np.concatenate([np.full(window + lag, requests[0]), requests])
     total = np.cumsum(np.concatenate([[0.0], before]))
     rate = (total[window:] - total[:-window]) / (window * settings.step_seconds)
-    return np.maximum(rate[: len(requests)], 0.0)  # rate[i] ends where step i - lag begins
+    seen: FloatArray = np.maximum(rate[: len(requests)], 0.0)  # rate[i] ends where step i - lag begins
+    return seen

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from predictor.baselines import level_adjusted_seasonal, persistence
-from predictor.forecast import IntArray, IssuedForecasts
+from predictor.forecast import Float32Array, IntArray, IssuedForecasts
 from predictor.forecaster import Forecaster, History
 from predictor.online import OnlineSettings, initial_state, issue, learn
 from predictor.series import FloatArray
@@ -67,7 +67,7 @@ def issue_forecasts(
 
 def calibrate_points(
     settings: OnlineSettings, values: FloatArray, origins: IntArray, points: FloatArray, offset: float
-) -> FloatArray:
+) -> Float32Array:
     """Spread point forecasts (forecaster, origin, horizon) into quantiles by the online layer.
 
     Returns demand (forecaster, origin, head, horizon, level) as float32, NaN where there is no point forecast.

@@ -47,10 +47,7 @@ class Pods:
         """The next steps: asked (step, policy)."""
         known = np.concatenate([self._past, asked])  # row `kept` is the block's first step
         ready = self._ready(known)
-        if self._drain:
-            paid = _highest(known, self._drain)[self._kept :]
-        else:
-            paid = asked
+        paid = _highest(known, self._drain)[self._kept :] if self._drain else asked
         self._past = known[len(known) - self._kept :]
         self._at += len(asked)
         return Fleet(ready, paid)

@@ -37,7 +37,8 @@ class FluidQueue:
     def advance(self, requests: FloatArray, ready: ReplicaArray) -> Served:
         """The next steps: requests (step,), ready replicas (step, policy)."""
         settings = self._settings
-        capacity = ready * settings.step_capacity  # (step, policy) requests that can be served in the step
+        # (step, policy) requests that can be served in the step
+        capacity: FloatArray = ready.astype(np.float64) * settings.step_capacity
         patience = capacity * (settings.timeout_seconds / settings.step_seconds)  # more than this gives up
         before = np.empty_like(capacity)
         backlog = self._backlog
