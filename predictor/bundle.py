@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from predictor.errors import BundleError
 from predictor.features import FeatureSchema
 from predictor.forecast import MAX_HORIZON
+from predictor.marks import Mark
 from predictor.online import OnlineSettings
 
 SCHEMA_VERSION = 1
@@ -62,6 +63,7 @@ class ModelCard:
     code_version: str
     created_at: str  # ISO 8601
     onnx_sha256: str = field(default="")
+    marks: Mapping[str, Mark] = field(default_factory=dict)  # series name -> round times at which its demand jumps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,6 +175,7 @@ def _card(document: dict[str, Any]) -> ModelCard:
         code_version=str(document["code_version"]),
         created_at=str(document["created_at"]),
         onnx_sha256=str(document["onnx_sha256"]),
+        marks={str(name): _record(Mark, value) for name, value in document.get("marks", {}).items()},
     )
 
 

@@ -114,6 +114,11 @@ class Forecaster:
         known = self.bundle.card.offsets.get(series.name)
         return known if known is not None else log_offset(series.values)
 
+    def kinds(self, series: Series, origins: IntArray) -> IntArray | None:
+        """Which forecasts reach across a round time at which this series' demand jumps, (origin, horizon)."""
+        mark = self.bundle.card.marks.get(series.name)
+        return None if mark is None else mark.ahead(origins + first_step(series), self.horizon)
+
     def check(self, history: History, *, now: datetime | None = None) -> Refusal | None:
         """Why this history allows no forecast, or None when it does.  `now` None: do not check the age."""
         series, card = history.series, self.bundle.card
@@ -189,7 +194,7 @@ class Forecaster:
         for row, history in enumerate(histories):
             recent = history.series.values[-needed:]
             values[row, needed - len(recent) :] = recent
-            starts[row] = _first_step(history.series) + len(history.series) - needed
+            starts[row] = first_step(history.series) + len(history.series) - needed
         offsets = np.array([self.offset(history.series) for history in histories])
         window = build_window(
             self.schema,
@@ -222,13 +227,16 @@ class Forecaster:
             step_seconds=series.step_seconds,
             season_steps=self.schema.season_steps,
         )
-        state = initial_state(self.settings, expert_count()) if state is None else state
+        kinds = self.kinds(series, origins)
+        if state is None:
+            state = initial_state(self.settings, expert_count(), kinds=1 if kinds is None else 2)
         log_demand = np.log(series.values + offset)
         mixed = np.empty_like(network)
         for row, origin in enumerate(origins):
             experts = np.concatenate([network[row : row + 1], simple[row]])[None].astype(np.float64)
             state = learn(self.settings, state, log_demand[origin : origin + 1])
-            final, state = issue(self.settings, state, experts, log_level[row : row + 1])
+            kind = None if kinds is None else kinds[row : row + 1]
+            final, state = issue(self.settings, state, experts, log_level[row : row + 1], kind)
             mixed[row] = final[0]
         calibrated = self._issued(series, origins, mixed, log_level, offset)
         return Replay(calibrated, self._issued(series, origins, network, log_level, offset), state)
@@ -243,7 +251,7 @@ class Forecaster:
         window = build_window(
             schema,
             np.asarray(series.values[begin:last])[None],
-            np.array([_first_step(series) + begin]),
+            np.array([first_step(series) + begin]),
             np.array([offset]),
             count + context - 1,
             count,
@@ -270,7 +278,7 @@ def with_levels(settings: OnlineSettings, season_steps: tuple[int, ...]) -> Onli
     return replace(settings, memory_steps=season_steps[0]) if season_steps else settings
 
 
-def _first_step(series: Series) -> int:
+def first_step(series: Series) -> int:
     """Number of the first sample's step since the epoch, for the time of day."""
     return int(series.start.timestamp()) // series.step_seconds
 

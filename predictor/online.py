@@ -8,6 +8,9 @@ Three things happen in log-relative space, for each head, step ahead and quantil
 2. *Mix.*  A convex combination of the experts, weighted by their recent pinball loss.
 3. *Track the mixture*, because neither the network nor a mixture of calibrated quantiles is calibrated.
 
+All of it is learnt apart for each *kind* of forecast where a workload has kinds (those that reach across a round time
+of the clock at which its demand jumps, and those that do not); most workloads have one.
+
 An outcome is judged against what was issued `h` steps before it, so nothing is learnt before it could be known.
 """
 
@@ -16,9 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from predictor.errors import InputError
-from predictor.forecast import MEDIAN, level_index
+from predictor.forecast import MEDIAN, IntArray, level_index
 from predictor.series import FloatArray
 
 HEADS = 2  # path, peak
@@ -51,26 +55,28 @@ class OnlineState:
     Experts come first, the mixture is the last of `expert + 1` rows where both are tracked.
     """
 
-    offset: FloatArray  # (batch, expert + 1, head, horizon, level)
-    spread: FloatArray  # (batch, expert + 1, head, horizon, level): mean distance of outcomes from each quantile
-    loss: FloatArray  # (batch, expert + 1, head, horizon): mean pinball loss over levels
-    outcomes: FloatArray  # (batch, expert + 1, head, horizon): outcomes learnt from
+    offset: FloatArray  # (batch, kind, expert + 1, head, horizon, level)
+    spread: FloatArray  # (batch, kind, expert + 1, head, horizon, level): mean distance of outcomes from each quantile
+    loss: FloatArray  # (batch, kind, expert + 1, head, horizon): mean pinball loss over levels
+    outcomes: FloatArray  # (batch, kind, expert + 1, head, horizon): outcomes learnt from
     issued: FloatArray  # (batch, age, expert + 1, head, horizon, level): the last `horizon` forecasts, newest first
     log_level: FloatArray  # (batch, age): the level each was relative to
     recent: FloatArray  # (batch, horizon): log demand of the last steps, newest first, NaN where not observed
+    kind: IntArray  # (batch, age, horizon): of each step of the last forecasts
 
 
-def initial_state(settings: OnlineSettings, experts: int, batch: int = 1) -> OnlineState:
+def initial_state(settings: OnlineSettings, experts: int, batch: int = 1, kinds: int = 1) -> OnlineState:
     """The state that has seen nothing: no offsets, equal weights."""
     h, q = settings.horizon, len(settings.levels)
     return OnlineState(
-        offset=np.zeros((batch, experts + 1, HEADS, h, q)),
-        spread=np.zeros((batch, experts + 1, HEADS, h, q)),
-        loss=np.zeros((batch, experts + 1, HEADS, h)),
-        outcomes=np.zeros((batch, experts + 1, HEADS, h)),
+        offset=np.zeros((batch, kinds, experts + 1, HEADS, h, q)),
+        spread=np.zeros((batch, kinds, experts + 1, HEADS, h, q)),
+        loss=np.zeros((batch, kinds, experts + 1, HEADS, h)),
+        outcomes=np.zeros((batch, kinds, experts + 1, HEADS, h)),
         issued=np.full((batch, h, experts + 1, HEADS, h, q), np.nan),
         log_level=np.full((batch, h), np.nan),
         recent=np.full((batch, h), np.nan),
+        kind=np.zeros((batch, h, h), dtype=np.int64),
     )
 
 
@@ -90,7 +96,8 @@ def learn(settings: OnlineSettings, state: OnlineState, log_demand: FloatArray) 
     ages = np.arange(h)
     judged = np.moveaxis(state.issued[:, ages, :, :, ages, :], 0, 3)  # (batch, expert + 1, head, horizon, level)
     known = np.isfinite(outcome)[:, None] & np.isfinite(judged[..., 0])  # (batch, expert + 1, head, horizon)
-    error = np.where(known[..., None], outcome[:, None, :, :, None] - judged, 0.0)
+    error = np.where(known[..., None], outcome[:, None, :, :, None] - judged, 0.0)[:, None]
+    known = known[:, None] & _is_kind(state.kind[:, ages, ages], state.loss.shape[1])
 
     outcomes = state.outcomes + known
     fresh = np.maximum(settings.memory_rate, 1.0 / np.maximum(outcomes, 1.0)) * known
@@ -100,20 +107,21 @@ def learn(settings: OnlineSettings, state: OnlineState, log_demand: FloatArray) 
 
     floor = np.array([settings.path_rate, settings.peak_rate])[:, None]
     rate = np.maximum((outcomes + settings.rate_delay) ** -settings.rate_power, floor) * known
-    rate[:, NETWORK] = 0.0
+    rate[:, :, NETWORK] = 0.0
     push = levels - (error <= 0)  # level when exceeded, level - 1 when covered
     offset = state.offset + rate[..., None] * spread * push
     return replace(state, offset=offset, spread=spread, loss=loss, outcomes=outcomes, recent=recent)
 
 
-def weights(settings: OnlineSettings, state: OnlineState) -> FloatArray:
-    """Share of each expert, (batch, expert, head, horizon).
+def weights(settings: OnlineSettings, state: OnlineState, kind: IntArray | None = None) -> FloatArray:
+    """Share of each expert, (batch, expert, head, horizon), for forecasts of the given kind (batch, horizon).
 
     Until an expert's own offsets mean something it gets nothing; at the very start the network speaks alone.
     """
-    ripe = state.outcomes[:, :-1] >= settings.rate_delay
+    is_kind = _is_kind(_kind(state, kind), state.loss.shape[1])
+    ripe = _of_kind(state.outcomes, is_kind)[:, :-1] >= settings.rate_delay
     ripe[:, NETWORK] |= ~ripe.any(axis=1)
-    loss = np.where(ripe, state.loss[:, :-1], np.inf)
+    loss = np.where(ripe, _of_kind(state.loss, is_kind)[:, :-1], np.inf)
     excess = loss / np.maximum(loss.min(axis=1, keepdims=True), 1e-12) - 1
     raw = np.where(ripe, np.exp(-settings.sharpness * np.minimum(excess, 40.0)), 0.0)
     share: FloatArray = raw / raw.sum(axis=1, keepdims=True)
@@ -121,24 +129,51 @@ def weights(settings: OnlineSettings, state: OnlineState) -> FloatArray:
 
 
 def issue(
-    settings: OnlineSettings, state: OnlineState, quantiles: FloatArray, log_level: FloatArray
+    settings: OnlineSettings,
+    state: OnlineState,
+    quantiles: FloatArray,
+    log_level: FloatArray,
+    kind: IntArray | None = None,
 ) -> tuple[FloatArray, OnlineState]:
     """Calibrate and mix (batch, expert, head, horizon, level) into (batch, head, horizon, level), and remember it.
 
-    An expert that has no opinion is NaN and gets no weight.
+    An expert that has no opinion is NaN and gets no weight.  kind: (batch, horizon), all 0 when left out.
     """
-    tracked = quantiles + state.offset[:, :-1]  # unsorted: each level is judged by its own outcomes
-    share = weights(settings, state)[..., None] * np.isfinite(tracked)
+    kind = _kind(state, kind)
+    is_kind = _is_kind(kind, state.loss.shape[1])
+    known = _of_kind(state.offset, is_kind[..., None])
+    tracked = quantiles + known[:, :-1]  # unsorted: each level is judged by its own outcomes
+    share = weights(settings, state, kind)[..., None] * np.isfinite(tracked)
     total = share.sum(axis=1)
     mixed = np.where(share > 0, share * tracked, 0.0).sum(axis=1) / np.where(total > 0, total, np.nan)
-    final = _uncrossed(mixed + state.offset[:, -1], settings.levels)
+    final = _uncrossed(mixed + known[:, -1], settings.levels)
     # What had to be moved apart stays so: an offset that runs away behind its neighbour would never come back in time.
-    moved = np.where(np.isfinite(final), final - mixed, state.offset[:, -1])
-    offset = np.concatenate([state.offset[:, :-1], moved[:, None]], axis=1)
+    moved = np.where(np.isfinite(final), final - mixed, known[:, -1])
+    mixture = np.where(is_kind[:, :, 0, ..., None], moved[:, None], state.offset[:, :, -1])
+    offset = np.concatenate([state.offset[:, :, :-1], mixture[:, :, None]], axis=2)
     rows = np.concatenate([tracked, final[:, None]], axis=1)
     issued = np.concatenate([rows[:, None], state.issued[:, :-1]], axis=1)
     levels = np.concatenate([log_level[:, None], state.log_level[:, :-1]], axis=1)
-    return final, replace(state, offset=offset, issued=issued, log_level=levels)
+    kinds = np.concatenate([kind[:, None], state.kind[:, :-1]], axis=1)
+    return final, replace(state, offset=offset, issued=issued, log_level=levels, kind=kinds)
+
+
+def _kind(state: OnlineState, kind: IntArray | None) -> IntArray:
+    return np.zeros_like(state.kind[:, 0]) if kind is None else kind
+
+
+def _is_kind(kind: IntArray, kinds: int) -> npt.NDArray[np.bool_]:
+    """(batch, horizon) as a mask over kinds, (batch, kind, 1, 1, horizon)."""
+    mask: npt.NDArray[np.bool_] = kind[:, None, :] == np.arange(kinds)[:, None]
+    return mask[:, :, None, None, :]
+
+
+def _of_kind(values: FloatArray, is_kind: npt.NDArray[np.bool_]) -> FloatArray:
+    """The values of each step's kind; drops the kind axis."""
+    if values.shape[1] == 1:
+        return values[:, 0]
+    picked: FloatArray = np.where(is_kind, values, 0.0).sum(axis=1)
+    return picked
 
 
 def _uncrossed(quantiles: FloatArray, levels: tuple[float, ...]) -> FloatArray:

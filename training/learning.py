@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +14,8 @@ from predictor.bundle import Bundle, ModelCard, TrainingFacts, write_bundle
 from predictor.errors import InputError
 from predictor.features import FeatureSchema
 from predictor.forecast import DEFAULT_HORIZON, DEFAULT_LEVELS, MAX_HORIZON
-from predictor.forecaster import History, with_levels
+from predictor.forecaster import History, first_step, with_levels
+from predictor.marks import Mark, find_mark
 from predictor.online import OnlineSettings
 from training.artifact import export_onnx
 from training.dataset import make_example, usable_seasons
@@ -107,12 +108,24 @@ def learn_model(
         training=_facts(histories, result, recipe.seed),
         code_version=code_version(),
         created_at=now.isoformat(timespec="seconds"),
+        marks=_marks(histories, {example.name: example.offset for example in examples}),
     )
     bundle = write_bundle(directory, card, export_onnx(result.network, schema))
     if not result.interrupted:
         checkpoint.unlink(missing_ok=True)
     left_out = tuple(season * step for season in wanted if season not in seasons)
     return Learnt(bundle, result, left_out)
+
+
+def _marks(histories: Sequence[History], offsets: Mapping[str, float]) -> dict[str, Mark]:
+    """The round times at which demand jumps, for the series that have any."""
+    found = {}
+    for history in histories:
+        series = history.series
+        mark = find_mark(np.asarray(series.values), first_step(series), series.step_seconds, offsets[series.name])
+        if mark is not None:
+            found[series.name] = mark
+    return found
 
 
 def code_version() -> str:

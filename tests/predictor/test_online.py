@@ -53,7 +53,7 @@ def test_the_peak_head_is_calibrated_on_running_maxima() -> None:
 def test_nothing_is_learnt_before_it_can_be_known() -> None:
     issued, state = run(np.full(HORIZON, 9.0), np.array([[-1.0, 0.0, 1.0]]))
 
-    learnt = state.outcomes[0, -1]  # (head, horizon)
+    learnt = state.outcomes[0, 0, -1]  # (head, horizon)
     assert learnt[:, 0].tolist() == [2, 2]  # one step ahead: two of three forecasts have an outcome
     assert learnt[:, 1].tolist() == [1, 1]
     assert learnt[:, 2].tolist() == [0, 0]
@@ -74,8 +74,8 @@ def test_a_gap_teaches_nothing_and_does_no_harm() -> None:
 
     assert np.isfinite(issued).all()
     assert np.isfinite(state.offset).all()
-    assert state.outcomes[0, -1, 0, 0] == 899 - 100
-    assert state.outcomes[0, -1, 1, 2] < state.outcomes[0, -1, 0, 0] - 3  # no maximum over a gap is known
+    assert state.outcomes[0, 0, -1, 0, 0] == 899 - 100
+    assert state.outcomes[0, 0, -1, 1, 2] < state.outcomes[0, 0, -1, 0, 0] - 3  # no maximum over a gap is known
 
 
 def test_the_better_expert_gets_the_weight() -> None:

@@ -57,7 +57,12 @@ def issue_forecasts(
         points[Source.HOLT_WINTERS] = holt_winters(values, origins, horizon, period, train_end=train_end)
     on_stage("calibrating the simple forecasts")
     simple = calibrate_points(
-        forecaster.settings, values, origins, np.stack(list(points.values())), forecaster.offset(history.series)
+        forecaster.settings,
+        values,
+        origins,
+        np.stack(list(points.values())),
+        forecaster.offset(history.series),
+        forecaster.kinds(history.series, origins),
     )
     for row, source in enumerate(points):
         path, peak = simple[row, :, 0], simple[row, :, 1]
@@ -66,7 +71,12 @@ def issue_forecasts(
 
 
 def calibrate_points(
-    settings: OnlineSettings, values: FloatArray, origins: IntArray, points: FloatArray, offset: float
+    settings: OnlineSettings,
+    values: FloatArray,
+    origins: IntArray,
+    points: FloatArray,
+    offset: float,
+    kinds: IntArray | None = None,
 ) -> Float32Array:
     """Spread point forecasts (forecaster, origin, horizon) into quantiles by the online layer.
 
@@ -77,12 +87,13 @@ def calibrate_points(
         log_points = np.log(np.maximum(points, 0.0) + offset)  # (forecaster, origin, horizon)
         log_demand = np.log(values[origins] + offset)
     both = np.stack([log_points, np.maximum.accumulate(log_points, axis=-1)], axis=2)
-    state = initial_state(settings, 1, count)
+    state = initial_state(settings, 1, count, kinds=1 if kinds is None else 2)
     out = np.empty((count, len(origins), 2, settings.horizon, len(settings.levels)), dtype=np.float32)
     level = np.zeros(count)  # quantiles are tracked in log demand itself
     for row in range(len(origins)):
         state = learn(settings, state, np.repeat(log_demand[row], count))
         quantiles = np.repeat(both[:, row, None, :, :, None], len(settings.levels), axis=-1)
-        final, state = issue(settings, state, quantiles, level)
+        kind = None if kinds is None else np.repeat(kinds[row : row + 1], count, axis=0)
+        final, state = issue(settings, state, quantiles, level, kind)
         out[:, row] = np.maximum(np.exp(final) - offset, 0.0)
     return out
