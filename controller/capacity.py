@@ -54,15 +54,26 @@ def doubt_about(spec: ScalingSpec, seen: Observation) -> Reason | None:
     return None
 
 
-def lead_steps(spec: ScalingSpec, seen: Observation, forecast: Forecast) -> int:
-    """Steps after the forecast's issue until a pod asked for now, or at the next decision, serves."""
+def lead_steps(spec: ScalingSpec, seen: Observation, forecast: Forecast) -> float:
+    """Steps after the forecast's issue until a pod asked for now, or at the next decision, serves; rarely a whole one."""
     age = (seen.now - forecast.issued_at).total_seconds()
-    return max(1, math.ceil((age + spec.lead_seconds) / forecast.step_seconds - _ROUNDING))
+    return max(1.0, (age + spec.lead_seconds) / forecast.step_seconds)
 
 
-def peak_demand(forecast: Forecast, steps: int, level: float) -> float:
-    """Quantile of the highest demand within `steps`; interpolated between known levels, the last one beyond."""
-    levels, row = forecast.levels, forecast.peak[steps - 1]
+def peak_demand(forecast: Forecast, steps: float, level: float) -> float:
+    """Quantile of the highest demand within `steps`, between known steps and levels by interpolation.
+
+    A level beyond the last known one means the last: nothing is known of what lies farther out.
+    """
+    before = min(int(steps), forecast.horizon)
+    share = steps - before
+    low = _at_level(forecast, before, level)
+    return low if share <= 0 else low * (1 - share) + _at_level(forecast, before + 1, level) * share
+
+
+def _at_level(forecast: Forecast, step: int, level: float) -> float:
+    """Quantile of the highest demand within a whole number of steps."""
+    levels, row = forecast.levels, forecast.peak[step - 1]
     above = bisect_left(levels, level - 1e-12)
     if above == len(levels):
         return float(row[-1])

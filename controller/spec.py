@@ -128,7 +128,7 @@ class ScalingSpec:
     min_replicas: int = 1
     max_replicas: int = 100
     startup_seconds: float = 120.0
-    control_delay_seconds: float = 75.0  # from a demand sample to pods asked for: scrape, forecast cycle, HPA sync
+    control_delay_seconds: float = 30.0  # from one decision to the HPA's acting on the next: a cycle and a sync
     slo_wait_seconds: float = 2.0
     horizon_seconds: int = 900
     quantile: float | None = 0.95

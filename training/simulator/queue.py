@@ -37,31 +37,52 @@ class FluidQueue:
     def advance(self, requests: FloatArray, ready: ReplicaArray) -> Served:
         """The next steps: requests (step,), ready replicas (step, policy)."""
         settings = self._settings
-        # (step, policy) requests that can be served in the step
-        capacity: FloatArray = ready.astype(np.float64) * settings.step_capacity
-        patience = capacity * (settings.timeout_seconds / settings.step_seconds)  # more than this gives up
-        before = np.empty_like(capacity)
-        backlog = self._backlog
-        flow = requests[:, None] - capacity
-        for step in range(len(requests)):
-            before[step] = backlog
-            backlog = np.minimum(np.maximum(backlog + flow[step], 0.0), patience[step])
-        after = np.concatenate([before[1:], backlog[None]])
-        self._backlog = backlog
-        unserved = np.maximum(before + flow, 0.0)
-        timed_out = np.maximum(unserved - patience, 0.0)
+        before, flow, capacity = self._roll(requests, ready)
+        after = np.concatenate([before[1:], self._backlog[None]])
+        timed_out = np.maximum(before + flow - self._patience(capacity), 0.0)
         served = before + requests[:, None] - timed_out - after
         late = requests[:, None] * _share_above(before, before + flow, capacity, settings)
         wait = _mean_wait(before, before + flow, capacity, settings)
         return Served(served, timed_out, after, late, wait)
 
+    def advance_late(self, requests: FloatArray, ready: ReplicaArray) -> FloatArray:
+        """The late requests of the next steps alone, (step, policy); all that a sweep needs."""
+        before, flow, capacity = self._roll(requests, ready)
+        flow += before
+        return requests[:, None] * _share_above(before, flow, capacity, self._settings)
+
+    def _patience(self, capacity: FloatArray) -> FloatArray:
+        """Requests that can be served before they give up; more does not wait."""
+        return capacity * (self._settings.timeout_seconds / self._settings.step_seconds)
+
+    def _roll(self, requests: FloatArray, ready: ReplicaArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Backlog before each step, what comes less what can be served, and what can be served; (step, policy) each."""
+        capacity: FloatArray = ready.astype(np.float64) * self._settings.step_capacity
+        flow = requests[:, None] - capacity
+        patience = self._patience(capacity)
+        before = np.empty_like(capacity)
+        backlog = self._backlog
+        for step in range(len(requests)):
+            before[step] = backlog
+            backlog = backlog + flow[step]
+            np.maximum(backlog, 0.0, out=backlog)
+            np.minimum(backlog, patience[step], out=backlog)
+        self._backlog = backlog
+        return before, flow, capacity
+
 
 def _share_above(start: FloatArray, end: FloatArray, capacity: FloatArray, settings: ClusterSettings) -> FloatArray:
     """Share of the step during which an arriving request finds more ahead of it than can be served within the SLO."""
     limit = capacity * (settings.slo_wait_seconds / settings.step_seconds)
-    high, low = np.maximum(start, end), np.minimum(start, end)
-    share = np.clip((high - limit) / np.maximum(high - low, 1e-12), 0.0, 1.0)
-    return np.where(capacity > 0, share, 1.0)
+    share = np.maximum(start, end)
+    span = share - np.minimum(start, end)
+    np.maximum(span, 1e-12, out=span)
+    share -= limit
+    share /= span
+    np.maximum(share, 0.0, out=share)
+    np.minimum(share, 1.0, out=share)
+    share[capacity <= 0] = 1.0
+    return share
 
 
 def _mean_wait(start: FloatArray, end: FloatArray, capacity: FloatArray, settings: ClusterSettings) -> FloatArray:

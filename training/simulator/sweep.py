@@ -38,11 +38,13 @@ class Tally:
 
     def violation(self, blocks: slice = slice(None)) -> FloatArray:
         """Share of late requests, (setting,)."""
-        return self.late[blocks].sum(axis=0) / max(float(self.requests[blocks].sum()), 1e-12)
+        share: FloatArray = self.late[blocks].sum(axis=0) / max(float(self.requests[blocks].sum()), 1e-12)
+        return share
 
     def replica_hours(self, blocks: slice = slice(None)) -> FloatArray:
         """Paid replica-hours, (setting,)."""
-        return self.replica_seconds[blocks].sum(axis=0) / 3600
+        hours: FloatArray = self.replica_seconds[blocks].sum(axis=0) / 3600
+        return hours
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,9 +114,8 @@ def _count(
     world: World, part: slice, asked: ReplicaArray, pods: Pods, queue: FluidQueue
 ) -> tuple[FloatArray, FloatArray]:
     fleet = pods.advance(asked)
-    served = queue.advance(world.arrivals.requests[part], fleet.ready)
     weight = world.arrivals.is_observed[part]
-    late: FloatArray = served.late[weight].sum(axis=0)
+    late: FloatArray = queue.advance_late(world.arrivals.requests[part], fleet.ready)[weight].sum(axis=0)
     paid: FloatArray = fleet.paid[weight].sum(axis=0, dtype=np.float64) * world.settings.step_seconds
     return late, paid
 

@@ -76,7 +76,7 @@ class World:
         return int(min(max(1, np.ceil(need)), self.max_replicas))
 
     def usage_milli(self) -> IntArray:
-        """The HPA's metric: demand in thousandths of a replica's capacity, in thousandths as quantities are, (step,)."""
+        """The HPA's metric: demand in thousandths of a replica's capacity, as a quantity in thousandths, (step,)."""
         return np.round(self.demand / self.capacity * 1e6).astype(np.int64)
 
 
