@@ -2,6 +2,9 @@
 
 Pods that are given up are the youngest, as a ReplicaSet does it: those that still start go first.  Then the pods of a
 moment s that live on until t are decided by the least that was asked for in between, and no pod has to be followed.
+
+Where nodes can be short, every pod beyond `free_replicas` needs an added node for itself: one that is kept since its
+last use, or a new one, which comes if the pod is still wanted by then.  A pod keeps its node until it is given up.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ class Fleet:
     """What became of the replicas asked for, each (step, policy)."""
 
     ready: ReplicaArray  # serve during the step
-    paid: ReplicaArray  # ready, starting or draining
+    paid: ReplicaArray  # ready, starting or draining; who is given up drains, even if it had not started
 
 
 class Pods:
@@ -41,44 +44,60 @@ class Pods:
         if settings.free_replicas is not None:
             self._kept += self._provisioning + self._node_keep
         self._past = np.repeat(initial[None].astype(np.int32), self._kept, axis=0)
+        self._past_placed = self._past
         self._at = 0
 
     def advance(self, asked: ReplicaArray) -> Fleet:
         """The next steps: asked (step, policy)."""
         known = np.concatenate([self._past, asked])  # row `kept` is the block's first step
         ready = self._ready(known)
-        paid = _highest(known, self._drain)[self._kept :] if self._drain else asked
+        paid = asked + self._draining(known)
         self._past = known[len(known) - self._kept :]
         self._at += len(asked)
         return Fleet(ready, paid)
 
-    def _ready(self, known: ReplicaArray) -> ReplicaArray:
-        if self._settings.startup_spread:
-            started = self._started_each(known)
-            late = (
-                self._started_each(known, self._provisioning) if self._settings.free_replicas is not None else started
-            )
-        else:
-            started = _lowest(known, self._longest)
-            late = _lowest(known, self._longest + self._provisioning)
-        if self._settings.free_replicas is not None:
-            # Nodes are there for what was already carried by added nodes lately, as seen when the pods were created.
-            carried = _highest(_lowest(known, self._provisioning), self._node_keep)
-            room = np.maximum(carried, self._settings.free_replicas)
-            created = np.concatenate([np.repeat(room[:1], self._longest, axis=0), room])[: len(room)]
-            started = np.maximum(late, np.minimum(started, created)).astype(np.int32)
-        return started[self._kept :]
+    def _draining(self, known: ReplicaArray) -> ReplicaArray:
+        given_up = np.cumsum(np.maximum(-np.diff(known, axis=0, prepend=known[:1]), 0), axis=0, dtype=np.int32)
+        draining: ReplicaArray = given_up[self._kept :] - given_up[self._kept - self._drain : len(known) - self._drain]
+        return draining
 
-    def _started_each(self, known: ReplicaArray, extra: int = 0) -> ReplicaArray:
+    def _ready(self, known: ReplicaArray) -> ReplicaArray:
+        placed = known if self._settings.free_replicas is None else self._placed(known, self._settings.free_replicas)
+        if self._settings.startup_spread:
+            return self._started_each(known, placed)[self._kept :]
+        return _lowest(placed, self._longest)[self._kept :]
+
+    def _placed(self, known: ReplicaArray, free_replicas: int) -> ReplicaArray:
+        """Pods that have a node; with the youngest given up first, those without are the youngest."""
+        there = np.maximum(_lowest(known, self._provisioning), free_replicas)  # and nodes that have come since
+        placed = np.concatenate([self._past_placed, known[self._kept :]])
+        window = max(self._node_keep, 1)  # the one step: a pod keeps its node
+        for start in range(self._kept, len(known), window):
+            # The most that had a node lately, in two parts: before `start`, counted from its end, and since.
+            before = np.maximum.accumulate(placed[start - window : start][::-1], axis=0)[::-1]
+            since = np.zeros_like(placed[start])
+            for row in range(start, min(start + window, len(known))):
+                nodes = np.maximum(np.maximum(before[row - start], since), there[row])
+                np.minimum(known[row], nodes, out=placed[row])
+                np.maximum(since, placed[row], out=since)
+        self._past_placed = placed[len(known) - self._kept :]
+        return placed
+
+    def _started_each(self, known: ReplicaArray, placed: ReplicaArray) -> ReplicaArray:
         """Started pods when each moment's pods have their own start-up time."""
         first = self._at - self._kept
         steps = np.clip(np.arange(first, first + len(known)), 0, len(self._startup) - 1)
-        delay = self._startup[steps] + extra  # of the pods asked for at each row
+        delay = self._startup[steps, None]  # of the pods asked for at each row
+        waits = 0 if placed is known else self._provisioning
         alive, ready = known.copy(), np.zeros_like(known)
-        for age in range(self._longest + extra + 1):
+        for age in range(self._longest + waits + 1):
             # `alive`: pods created up to `age` steps ago and kept since; those of exactly that age are the difference.
             older = np.minimum(alive, _shifted(known, age + 1))
-            ready += (alive - older) * (_shifted(delay[:, None], age) <= age)
+            starting, at_once = _shifted(delay, age), alive
+            if waits:  # for those that had no node when they were created
+                at_once = np.clip(_shifted(placed, age), older, alive)
+                ready += (alive - at_once) * (starting + waits <= age)
+            ready += (at_once - older) * (starting <= age)
             alive = older
         return ready + alive
 
@@ -87,11 +106,6 @@ def _lowest(values: ReplicaArray, steps: int) -> ReplicaArray:
     """The least of each row and the `steps` rows before it."""
     lowest: ReplicaArray = minimum_filter1d(values, steps + 1, axis=0, origin=steps // 2)
     return lowest
-
-
-def _highest(values: ReplicaArray, steps: int) -> ReplicaArray:
-    """The most of each row and the `steps` rows before it."""
-    return -_lowest(-values, steps)
 
 
 def _shifted(values: npt.NDArray[np.integer], steps: int) -> npt.NDArray[np.integer]:
