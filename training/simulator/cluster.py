@@ -53,6 +53,10 @@ class ClusterSettings:
             )
         if self.max_replicas < 1:
             raise InputError(f"max_replicas is {self.max_replicas}; give 1 or more")
+        if self.free_replicas is not None and self.free_replicas < 0:
+            raise InputError(
+                f"free_replicas is {self.free_replicas}; give 0 or more, or None where nodes are never short"
+            )
 
     @classmethod
     def for_slots(cls, slots: int, service_seconds: float, **others: float) -> ClusterSettings:
