@@ -59,6 +59,21 @@ def stabilize_scale_down(spec: ScalingSpec, seen: Observation, memory: Memory, a
     return Recommendation(highest, Reason.SCALE_DOWN_STABILIZED, asked.demand)
 
 
+def hold_through_collapse(
+    spec: ScalingSpec, seen: Observation, memory: Memory, asked: Recommendation
+) -> Recommendation:
+    """Demand that falls to a fraction within the hour is an outage more often than the users' leaving.
+
+    It comes back at once, and a fleet that followed it down meets it with cold pods.
+    """
+    assert asked.replicas is not None  # noqa: S101
+    if seen.demand is None or seen.recent_peak_demand is None or asked.replicas >= (memory.floor or 0):
+        return asked
+    if seen.demand >= spec.guardrails.collapse_ratio * seen.recent_peak_demand:
+        return asked
+    return Recommendation(memory.floor, Reason.DEMAND_COLLAPSED, asked.demand)
+
+
 def ignore_small_changes(spec: ScalingSpec, seen: Observation, memory: Memory, asked: Recommendation) -> Recommendation:
     """A slightly lower floor is not worth a change.  A slightly higher one is: what is missing is missing."""
     assert asked.replicas is not None  # noqa: S101
@@ -118,6 +133,7 @@ WISHES: tuple[Guardrail, ...] = (
 )
 MOVES: tuple[Guardrail, ...] = (
     stabilize_scale_down,
+    hold_through_collapse,
     ignore_small_changes,
     limit_release,
 )

@@ -93,6 +93,7 @@ class GuardrailSettings:
     small_change_ratio: float = 0.05  # a scale-down by less than this share of the floor is not worth it
     scale_down_window_seconds: int = 300  # the floor falls to the highest recommendation of this window
     release_ratio_per_minute: float = 0.5  # and by no more than this share of it in a minute
+    collapse_ratio: float = 0.5  # below this share of the last hour's peak, demand is believed to come back
     scale_up_ratio: float = 4.0  # a forecast may ask for this multiple of what present demand needs,
     scale_up_replicas: int = 10  # or for so many replicas more, whichever is higher
     experience_demand: float | None = None  # highest demand on which the settings were chosen; None: no limit
@@ -103,6 +104,8 @@ class GuardrailSettings:
                 raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
         if not 0 <= self.small_change_ratio < 1:
             raise InputError(f"small_change_ratio is {self.small_change_ratio}; give a share from 0 to below 1")
+        if not 0 <= self.collapse_ratio < 1:
+            raise InputError(f"collapse_ratio is {self.collapse_ratio}; give a share from 0 (off) to below 1")
         if not 0 < self.release_ratio_per_minute <= 1:
             raise InputError(
                 f"release_ratio_per_minute is {self.release_ratio_per_minute}; give a share above 0, up to 1"

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     HELD = "Held"  # no forecast to go by for the moment: the last floor stays
     SMALL_CHANGE = "SmallChange"  # not worth a scale-down
     SCALE_DOWN_STABILIZED = "ScaleDownStabilized"  # a recent recommendation was higher
+    DEMAND_COLLAPSED = "DemandCollapsed"  # demand fell at once, as in an outage: it is expected back
     RELEASE_LIMITED = "ReleaseLimited"  # the floor falls step by step
     SCALE_UP_LIMITED = "ScaleUpLimited"  # a forecast may not ask for arbitrarily more than present load needs
     EVENT = "Event"  # an announced event or a schedule asks for more

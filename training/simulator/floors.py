@@ -76,6 +76,7 @@ def roll_floors(
     floor, opinion_at = np.zeros(count), np.full(count, -np.inf)
     out = np.empty((len(steps), count), dtype=np.int32)
     said = np.empty((len(steps), count), dtype=np.bool_)
+    collapsed = demand < rails.collapse_ratio * world.recent_peak()[steps]
     hold = rails.hold_seconds / world.settings.step_seconds
     kept = max(1 - rails.release_ratio_per_minute * (world.settings.step_seconds / 60), 0.0)
     for row, step in enumerate(steps):
@@ -95,6 +96,8 @@ def roll_floors(
             if len(ring):
                 np.maximum(moved[part], ring.max(axis=0), out=moved[part])
                 ring[row % len(ring)] = wish[part]
+        if collapsed[row]:
+            moved = np.maximum(moved, floor)
         moved = np.where((moved >= floor * (1 - rails.small_change_ratio)) & (moved < floor), floor, moved)
         if row:
             moved = np.where(moved < floor, np.maximum(moved, np.floor(floor * kept)), moved)

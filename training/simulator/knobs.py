@@ -8,20 +8,18 @@ HPA's.  Above a floor the HPA's target may go past 1: there the floor carries th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
-from predictor.forecast import DEFAULT_LEVELS
-
-HPA_TARGETS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+HPA_TARGETS = (0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 HPA_WINDOWS = (0, 120, 300, 900)
-HPA_MINIMA = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)  # shares of what the training span's peak needs
-ABOVE_TARGETS = (0.7, 0.85, 1.0, 1.25)
-ABOVE_WINDOWS = (0, 300)
-ABOVE_MINIMA = (0.0, 0.2, 0.4, 0.65)
-FLOOR_LEVELS = tuple(level for level in DEFAULT_LEVELS if level >= 0.5)
-FLOOR_TARGETS = (0.75, 0.85, 0.95, 1.05)
+MINIMA = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3)  # shares of what the training span's peak needs
+FLOOR_LEVELS = (0.5, 0.9, 0.99, 0.998)
+FLOOR_TARGETS = (0.5, 0.65, 0.8, 0.9, 1.0)
 FLOOR_WINDOWS = (60, 300)
+ABOVE = ((0.6, 300), (0.85, 0), (1.0, 0), (1.3, 300))  # target and window of the HPA above a floor
+ABOVE_MINIMA = (0.0, 0.45)
+EASES = (1.0, 1.15, 1.4)  # by which a tuned HPA's target may rise above a floor
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -56,15 +54,24 @@ def minima(shares: Sequence[float], peak_replicas: float) -> tuple[int, ...]:
 
 
 def hpa_space(peak_replicas: float) -> tuple[Knobs, ...]:
-    """Every setting of the HPA family."""
-    space = product(HPA_TARGETS, HPA_WINDOWS, minima(HPA_MINIMA, peak_replicas))
+    """The coarse grid of the HPA family."""
+    space = product(HPA_TARGETS, HPA_WINDOWS, minima(MINIMA, peak_replicas))
     return tuple(Knobs(HpaKnobs(*setting)) for setting in space)
 
 
-def floor_space(peak_replicas: float, levels: Sequence[float] = FLOOR_LEVELS) -> tuple[Knobs, ...]:
-    """Every setting of a predictive policy beyond those of the HPA family."""
-    floors = [FloorKnobs(*setting) for setting in product(levels, FLOOR_TARGETS, FLOOR_WINDOWS)]
+def floor_space(peak_replicas: float, hpas: Sequence[HpaKnobs] = ()) -> tuple[Knobs, ...]:
+    """The coarse grid of a predictive policy, beyond the HPA family's settings.
+
+    `hpas`: good settings of the HPA family; a floor is tried beneath each of them, at its target and above it.
+    """
+    floors = [FloorKnobs(*setting) for setting in product(FLOOR_LEVELS, FLOOR_TARGETS, FLOOR_WINDOWS)]
     above = [
-        HpaKnobs(*setting) for setting in product(ABOVE_TARGETS, ABOVE_WINDOWS, minima(ABOVE_MINIMA, peak_replicas))
+        HpaKnobs(target, window, minimum)
+        for (target, window), minimum in product(ABOVE, minima(ABOVE_MINIMA, peak_replicas))
     ]
-    return tuple(Knobs(hpa, floor) for floor, hpa in product(floors, above))
+    beneath = [FloorKnobs(*setting) for setting in product(FLOOR_LEVELS[:3], FLOOR_TARGETS[1::2], FLOOR_WINDOWS[:1])]
+    eased = [
+        replace(hpa, target_ratio=round(hpa.target_ratio * ease, 4)) for hpa in dict.fromkeys(hpas) for ease in EASES
+    ]
+    pairs = [*product(floors, above), *product(beneath, eased)]
+    return tuple(dict.fromkeys(Knobs(hpa, floor) for floor, hpa in pairs))

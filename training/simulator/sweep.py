@@ -131,11 +131,15 @@ class _Hpas:
         self._minimum = np.array([k.hpa.min_replicas for k in knobs], dtype=np.float64)
         self._maximum = float(world.max_replicas)
         self._current = np.full(len(knobs), float(world.initial_replicas()))
-        self._rings, self._slices, at = [], [], 0
+        self._rings: list[FloatArray] = []
+        self._slices: list[slice] = []
+        self._windows: list[int] = []
+        at = 0
         for window, group in groupby(k.hpa.stabilization_seconds for k in knobs):
             count, rows = len(list(group)), max(1, -(-window // world.settings.step_seconds))
             ring = np.full((rows, count), -1.0)
             self._rings.append(ring)
+            self._windows.append(window)
             self._slices.append(slice(at, at + count))
             at += count
         self._floor = self._minimum.copy()
@@ -171,9 +175,9 @@ class _Hpas:
         is_below = current < floor
         recorded = np.where(is_below, -1.0, proposal)
         highest = np.empty_like(proposal)
-        for ring, part in zip(self._rings, self._slices, strict=True):
+        for ring, part, window in zip(self._rings, self._slices, self._windows, strict=True):
             ring[step % len(ring)] = recorded[part]
-            if step == 0:
+            if step == 0 and window:  # the first look records what it finds, and no window of 0 s holds it
                 ring[0] = np.maximum(recorded[part], current[part])
             highest[part] = ring.max(axis=0)
         wanted = np.minimum(np.maximum(current, proposal), highest)

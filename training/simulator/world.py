@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from predictor.forecast import IntArray
 from predictor.series import FloatArray
 from training.simulator.arrivals import Arrivals
 from training.simulator.cluster import ClusterSettings
+
+RECENT_SECONDS = 3600  # what "recent demand" means to a decision
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +72,11 @@ class World:
         age = (steps - issued) * self.settings.step_seconds
         lead = self.settings.startup_seconds + self.control_delay_seconds
         return np.maximum(1.0, (age + lead) / self.sample_seconds)
+
+    def recent_peak(self) -> FloatArray:
+        """Highest demand seen in the hour before each step, per sample, (step,)."""
+        steps = max(1, self.settings.steps(RECENT_SECONDS))
+        return pd.Series(self.demand).rolling(steps, min_periods=1).max().to_numpy(dtype=np.float64)
 
     def initial_replicas(self) -> int:
         """What present demand needs at the start, at 70 %."""
