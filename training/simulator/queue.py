@@ -2,8 +2,9 @@
 
 Within a step demand and capacity are constant, so the backlog is a straight line and the share of the step's requests
 that wait too long follows exactly, as long as capacity stays.  Requests are served in order and give up after the
-time-out, not before: the backlog is at most what came within the last time-out, and more replicas find all of it.  What
-single requests do, with random service times, is in `requests`.
+time-out, not before: the backlog is at most what came within the last time-out, and more replicas find all of it.  That
+is looked at when a step ends, which is exact for a time-out of whole steps.  What single requests do, with random
+service times, is in `requests`; tests hold this fluid equal to many regular ones.
 """
 
 from __future__ import annotations
