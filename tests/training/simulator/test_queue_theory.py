@@ -121,12 +121,12 @@ def pollaczek_khinchine(load: float, variation: float) -> float:
     [
         (1, 0.5, 400_000, 0.05),
         (1, 0.8, 800_000, 0.08),
-        (1, 0.9, 1_500_000, 0.15),
+        (1, 0.9, 800_000, 0.15),
         (4, 0.5, 400_000, 0.10),
         (4, 0.8, 800_000, 0.10),
-        (4, 0.9, 1_000_000, 0.15),
-        (32, 0.8, 1_000_000, 0.20),
-        (32, 0.9, 1_500_000, 0.20),
+        (4, 0.9, 700_000, 0.15),
+        (32, 0.8, 800_000, 0.20),
+        (32, 0.9, 1_000_000, 0.20),
     ],
 )
 def test_waits_are_those_of_erlang_c(servers: int, load: float, count: int, within: float) -> None:
@@ -153,14 +153,14 @@ def test_erlang_c_is_known_at_one_and_two_servers() -> None:
 
 
 def test_slots_of_replicas_are_servers() -> None:
-    wait = random_requests(32, 0.9, 1_000_000, slots=8, seed=1).wait_seconds
+    wait = random_requests(32, 0.9, 700_000, slots=8, seed=1).wait_seconds
 
-    assert_mean(wait > 0, erlang_c(32, 0.9), within=0.15)
-    assert_mean(wait, erlang_c(32, 0.9) / 3.2, within=0.15)
+    assert_mean(wait > 0, erlang_c(32, 0.9), within=0.2)
+    assert_mean(wait, erlang_c(32, 0.9) / 3.2, within=0.2)
 
 
 @pytest.mark.parametrize(
-    ("load", "count", "within"), [(0.5, 400_000, 0.05), (0.8, 800_000, 0.08), (0.9, 1_000_000, 0.15)]
+    ("load", "count", "within"), [(0.5, 400_000, 0.05), (0.8, 400_000, 0.08), (0.9, 700_000, 0.15)]
 )
 @pytest.mark.parametrize(
     ("law", "variation"), [(ServiceLaw.DETERMINISTIC, 0.0), (ServiceLaw.LOGNORMAL, 0.5), (ServiceLaw.LOGNORMAL, 1.2)]
