@@ -55,7 +55,7 @@ def doubt_about(spec: ScalingSpec, seen: Observation) -> Reason | None:
 
 
 def lead_steps(spec: ScalingSpec, seen: Observation, forecast: Forecast) -> float:
-    """Steps after the forecast's issue until a pod asked for now, or at the next decision, serves; rarely a whole one."""
+    """Steps after the forecast's issue until a pod asked for now, or at the next decision, serves; rarely whole."""
     age = (seen.now - forecast.issued_at).total_seconds()
     return max(1.0, (age + spec.lead_seconds) / forecast.step_seconds)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -51,7 +51,7 @@ class ForecastFeed:
     issued: IssuedForecasts
     first_sample: int  # index of the world's first sample among the series' samples
     hpa_alone: ReplicaArray  # (step,) what the user's HPA holds without us
-    rails: GuardrailSettings = GuardrailSettings()
+    rails: GuardrailSettings = field(default_factory=GuardrailSettings)
 
     def newest(self, world: World, sample: int) -> Forecast | None:
         """The forecast issued when a sample became known; None where none was made."""

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
+from predictor.forecast import DEFAULT_LEVELS
+
 HPA_TARGETS = (0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 HPA_WINDOWS = (0, 120, 300, 900)
 MINIMA = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3)  # shares of what the training span's peak needs
+LEVELS = tuple(level for level in DEFAULT_LEVELS if level >= 0.5)  # that a floor may plan for
 FLOOR_LEVELS = (0.5, 0.9, 0.99, 0.998)
 FLOOR_TARGETS = (0.5, 0.65, 0.8, 0.9, 1.0)
 FLOOR_WINDOWS = (60, 300)

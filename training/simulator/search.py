@@ -12,18 +12,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from predictor.forecast import DEFAULT_LEVELS, IntArray
 from predictor.series import FloatArray
-from training.simulator.knobs import FloorKnobs, HpaKnobs, Knobs
+from training.simulator.knobs import LEVELS, FloorKnobs, HpaKnobs, Knobs
 from training.simulator.sweep import Tally
 
 _N = TypeVar("_N", int, float)
 Evaluate = Callable[[Sequence[Knobs]], Tally]
 WINDOWS = (0, 15, 30, 60, 120, 180, 300, 450, 600, 900, 1800)  # seconds that a refinement may step through
-LEVELS = tuple(level for level in DEFAULT_LEVELS if level >= 0.5)
-ROUNDS = (1.0, 0.7, 0.5, 0.35, 0.25)  # how far each round steps
-KEPT = 4  # points that are refined per goal and round
-DRAWS = 24  # steps from each
+ROUNDS = (0.9, 0.5, 0.3)  # how far each round steps
+KEPT = 3  # points that are refined per goal and round
+DRAWS = 20  # steps from each
 TARGET_STEP, MINIMUM_STEP = 0.1, 0.15  # spread of a full step; of minima as a share of the peak's need
 LOWEST_TARGET, HIGHEST_TARGET = 0.1, 2.0
 
@@ -43,9 +41,9 @@ class Explored:
     knobs: tuple[Knobs, ...]
     tally: Tally
 
-    def cheapest(self, goal: Goal, among: IntArray | None = None) -> int | None:
+    def cheapest(self, goal: Goal) -> int | None:
         """Index of the cheapest setting that keeps the goal; None when none does."""
-        return cheapest(self.tally.violation(goal.blocks), self.tally.replica_hours(goal.blocks), goal.violation, among)
+        return cheapest(self.tally.violation(goal.blocks), self.tally.replica_hours(goal.blocks), goal.violation)
 
     def calmest(self, blocks: slice) -> int:
         """Index of the setting with the least violation, the cheapest of equals: for when no goal can be kept."""
@@ -53,42 +51,80 @@ class Explored:
         least = np.flatnonzero(violation <= violation.min() + 1e-12)
         return int(least[np.argmin(cost[least])])
 
-    def choose(self, goal: Goal, among: IntArray | None = None) -> int:
+    def choose(self, goal: Goal) -> int:
         """The cheapest that keeps the goal, else the calmest."""
-        found = self.cheapest(goal, among)
+        found = self.cheapest(goal)
         return self.calmest(goal.blocks) if found is None else found
 
+    def first(self, count: int) -> Explored:
+        """The first settings alone."""
+        tally = Tally(
+            self.tally.late[:, :count], self.tally.replica_seconds[:, :count], self.tally.requests, self.tally.seconds
+        )
+        return Explored(self.knobs[:count], tally)
 
-def cheapest(violation: FloatArray, cost: FloatArray, limit: float, among: IntArray | None = None) -> int | None:
+    def joined(self, other: Explored) -> Explored:
+        """The settings of both, in one world."""
+        return Explored(self.knobs + other.knobs, _joined(self.tally, other.tally))
+
+
+def cheapest(violation: FloatArray, cost: FloatArray, limit: float) -> int | None:
     """Index of the lowest cost with a violation of at most `limit`."""
-    allowed = violation <= limit
-    if among is not None:
-        allowed &= np.isin(np.arange(len(violation)), among)
-    kept = np.flatnonzero(allowed)
+    kept = np.flatnonzero(violation <= limit)
     return int(kept[np.argmin(cost[kept])]) if kept.size else None
 
 
-def explore(
-    evaluate: Evaluate, coarse: Sequence[Knobs], goals: Sequence[Goal], *, peak_replicas: float, seed: int = 0
-) -> Explored:
-    """Try the coarse grid, then step at random from the best points of every goal, in ever smaller steps.
-
-    Knobs depend on each other (a higher level wants a fuller target), so a step moves several at a time.
-    """
+def try_all(evaluate: Evaluate, coarse: Sequence[Knobs]) -> Explored:
+    """The coarse grid."""
     known = tuple(dict.fromkeys(coarse))
-    explored = Explored(known, evaluate(known))
+    return Explored(known, evaluate(known))
+
+
+def refine(
+    evaluate: Evaluate,
+    tuned: Explored,
+    chosen_on: Sequence[Goal],
+    hindsight: Sequence[Goal],
+    *,
+    peak_replicas: float,
+    beyond: Explored | None = None,
+    seed: int = 0,
+) -> tuple[Explored, Explored]:
+    """Step at random from the best points of every goal, in ever smaller steps; returns (tuned, all).
+
+    Knobs depend on each other (a higher level wants a fuller target), so a step moves several at a time.  What was
+    found by looking at the hindsight goals never enters `tuned`; both kinds of steps share a sweep only to save time.
+    `beyond`: what hindsight starts from, when it knows more.
+    """
     rng = np.random.default_rng(seed)
+    everything = tuned if beyond is None else beyond
     for size in ROUNDS:
-        tried = set(explored.knobs)
-        fresh: dict[Knobs, None] = {}
-        for start in dict.fromkeys(index for goal in goals for index in _best_points(explored, goal)):
-            for _ in range(DRAWS):
-                step = _step_from(explored.knobs[start], size, peak_replicas, rng)
-                if step not in tried:
-                    fresh[step] = None
-        if fresh:
-            explored = Explored(explored.knobs + tuple(fresh), _joined(explored.tally, evaluate(tuple(fresh))))
-    return explored
+        honest = _steps(tuned, chosen_on, size, peak_replicas, rng, set(tuned.knobs))
+        known = {*everything.knobs, *honest}
+        peeking = _steps(everything, hindsight, size, peak_replicas, rng, known)
+        if honest or peeking:
+            fresh = Explored((*honest, *peeking), evaluate((*honest, *peeking)))
+            tuned = tuned.joined(fresh.first(len(honest)))
+            everything = everything.joined(fresh)
+    return tuned, everything
+
+
+def _steps(
+    explored: Explored,
+    goals: Sequence[Goal],
+    size: float,
+    peak_replicas: float,
+    rng: np.random.Generator,
+    known: set[Knobs],
+) -> list[Knobs]:
+    """New settings around the best points of every goal."""
+    fresh: dict[Knobs, None] = {}
+    for start in dict.fromkeys(index for goal in goals for index in _best_points(explored, goal)):
+        for _ in range(DRAWS):
+            step = _step_from(explored.knobs[start], size, peak_replicas, rng)
+            if step not in known:
+                fresh[step] = None
+    return list(fresh)
 
 
 def _step_from(knobs: Knobs, size: float, peak_replicas: float, rng: np.random.Generator) -> Knobs:

@@ -22,7 +22,6 @@ from training.simulator.pods import Pods, ReplicaArray
 from training.simulator.queue import FluidQueue
 from training.simulator.world import World, target_milli
 
-BLOCK_SECONDS = 6 * 3600
 TOLERANCE = 0.1  # the HPA's default
 _ROUNDING = 1e-9
 
@@ -54,11 +53,7 @@ class FloorTable:
     floors: Floors
     column: IntArray  # (setting,)
     hpa_alone: ReplicaArray  # (step,) what the user's HPA holds without us; governs where there is no opinion
-
-
-def block_steps(world: World) -> int:
-    """Steps of one block."""
-    return BLOCK_SECONDS // world.settings.step_seconds
+    keeps_reactive: bool = True  # False: the floor alone, as a schedule gives it
 
 
 def sweep(
@@ -66,23 +61,19 @@ def sweep(
     knobs: Sequence[Knobs],
     table: FloorTable | None = None,
     *,
-    schedule: ReplicaArray | None = None,
     on_block: Callable[[int, int], None] = lambda done, total: None,
 ) -> Tally:
-    """Simulate every setting over the whole world.
-
-    `schedule` (step, setting): floors known beforehand, as a cron schedule or an oracle gives them.
-    """
+    """Simulate every setting over the whole world."""
     order = np.array(sorted(range(len(knobs)), key=lambda index: knobs[index].hpa.stabilization_seconds))
     hpas = _Hpas(world, [knobs[index] for index in order], table, order)
     initial = np.full(len(knobs), world.initial_replicas(), dtype=np.int32)
     pods, queue = Pods(world.settings, len(world), initial), FluidQueue(world.settings, len(knobs))
-    size = block_steps(world)
+    size = world.block_steps
     starts = range(0, len(world), size)
     late, paid, requests, seconds = [], [], [], []
     for number, start in enumerate(starts):
         part = slice(start, min(start + size, len(world)))
-        asked = hpas.advance(part, None if schedule is None else schedule[part][:, order])
+        asked = hpas.advance(part)
         tally = _count(world, part, asked, pods, queue)
         late.append(tally[0])
         paid.append(tally[1])
@@ -98,7 +89,7 @@ def tally_of(world: World, asked: ReplicaArray) -> Tally:
     """The sums of given replica paths (step, setting)."""
     initial = asked[0].astype(np.int32)
     pods, queue = Pods(world.settings, len(world), initial), FluidQueue(world.settings, asked.shape[1])
-    size = block_steps(world)
+    size = world.block_steps
     parts = [slice(start, min(start + size, len(world))) for start in range(0, len(world), size)]
     sums = [_count(world, part, asked[part], pods, queue) for part in parts]
     weights = [world.arrivals.is_observed[part] for part in parts]
@@ -151,17 +142,13 @@ class _Hpas:
             self._first_decision = int(world.decision_steps()[0])
         self._pending: FloatArray | None = None
 
-    def advance(self, part: slice, schedule: ReplicaArray | None) -> ReplicaArray:
+    def advance(self, part: slice) -> ReplicaArray:
         """Replicas asked for at each step of a block, (step, setting)."""
         out = np.empty((part.stop - part.start, len(self._target)), dtype=np.int32)
         for row, step in enumerate(range(part.start, part.stop)):
             if self._pending is not None:
                 self._floor, self._pending = self._pending, None
-            if schedule is not None:
-                floor = np.maximum(np.minimum(schedule[row], self._maximum), self._minimum)
-            else:
-                floor = self._floor
-            out[row] = self._sync(step, floor)
+            out[row] = self._sync(step, self._floor)
             if self._table is not None and step >= self._first_decision:
                 self._pending = self._decide(step, self._table)
         return out
@@ -189,8 +176,9 @@ class _Hpas:
     def _decide(self, step: int, table: FloorTable) -> FloatArray:
         """The floors that the HPAs see from their next sync on."""
         row = step - self._first_decision
-        reactive = np.ceil(self._demand[step] / self._reactive - _ROUNDING)
-        floor = np.maximum(table.floors.replicas[row][self._spread], reactive)
+        floor = table.floors.replicas[row][self._spread]
+        if table.keeps_reactive:
+            floor = np.maximum(floor, np.ceil(self._demand[step] / self._reactive - _ROUNDING))
         alone = np.where(table.floors.has_opinion[row][self._spread], 0, table.hpa_alone[step])
         floor = np.minimum(np.maximum(np.maximum(floor, alone), self._minimum), self._maximum)
         return np.where(self._has_floor, floor, self._minimum)

@@ -13,7 +13,8 @@ from predictor.series import FloatArray
 from training.simulator.arrivals import Arrivals
 from training.simulator.cluster import ClusterSettings
 
-RECENT_SECONDS = 3600  # what "recent demand" means to a decision
+DAY_SECONDS = 86400
+WEEK = 7  # cycles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,7 @@ class World:
     settings: ClusterSettings
     arrivals: Arrivals
     max_replicas: int
+    cycle_seconds: int = DAY_SECONDS  # the shortest season; "an hour", "six hours", "a week" are shares of it
 
     def __len__(self) -> int:
         """Simulated steps."""
@@ -54,6 +56,21 @@ class World:
         """From one decision to the HPA's acting on the next: a cycle and a sync."""
         return 2.0 * self.settings.step_seconds
 
+    @property
+    def block_steps(self) -> int:
+        """Simulated steps of six hours: sums are kept over them, and knobs are chosen anew so often."""
+        return self.cycle_seconds // 4 // self.settings.step_seconds
+
+    @property
+    def block_samples(self) -> int:
+        """Samples of six hours."""
+        return self.block_steps // self.steps_per_sample
+
+    @property
+    def week_blocks(self) -> int:
+        """Blocks of a week."""
+        return 4 * WEEK
+
     def decision_steps(self) -> IntArray:
         """Steps at which a decision is made: all from the one on which the first sample is known."""
         return np.arange(self.lag_steps + self.steps_per_sample, len(self))
@@ -75,7 +92,7 @@ class World:
 
     def recent_peak(self) -> FloatArray:
         """Highest demand seen in the hour before each step, per sample, (step,)."""
-        steps = max(1, self.settings.steps(RECENT_SECONDS))
+        steps = max(1, self.settings.steps(self.cycle_seconds / 24))
         return pd.Series(self.demand).rolling(steps, min_periods=1).max().to_numpy(dtype=np.float64)
 
     def initial_replicas(self) -> int:
