@@ -49,7 +49,7 @@ class Case:
     def __post_init__(self) -> None:
         if self.test_blocks.start < 1:
             raise InputError(
-                f"the tuning span is shorter than {self.world.cycle_seconds // 4} s before the test span; read more --days"
+                f"the tuning span is shorter than {self.world.cycle_seconds // 4} s before the test; read more --days"
             )
 
     @property
