@@ -88,8 +88,8 @@ def reconcile(spec: HpaSpec, settings: ControllerSettings, seen: Seen, memory: H
             desired, recommendations, able, limited = normalize_with_behavior(
                 spec.behavior, settings, recommendations, events, seen.now, current, proposed, bounds
             )
-        if current == 0 and desired < lowest:
-            desired = lowest  # with behavior the bound is not looked at on the way up
+        if desired < lowest:  # only from zero, for with behavior nothing looks at the lower bound on the way up
+            desired = lowest
 
     if desired != current:
         able = RESCALED

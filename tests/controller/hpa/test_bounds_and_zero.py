@@ -95,6 +95,7 @@ def test_while_disabled_nothing_is_recommended_and_the_limit_keeps_its_reason() 
     disabled = hpa.look(15, 0, wants(400))
 
     assert reasons(disabled)["ScalingLimited"] == "TooManyReplicas"
+    assert reasons(disabled)["AbleToScale"] == "SucceededGetScale"
     assert hpa.memory.recommendations.highs == ((0, 500),)
 
 
@@ -166,6 +167,13 @@ def test_the_first_look_holds_back_a_scale_up_that_has_a_window() -> None:
 
     assert (first.scaled_to, reasons(first)["AbleToScale"]) == (None, "ScaleUpStabilized")
     assert later.scaled_to == 10
+
+
+def test_a_first_look_whose_metrics_fail_records_the_present_replicas_too() -> None:
+    hpa = Stepped(a_spec())
+    hpa.look(0, 10, Failed())
+
+    assert hpa.look(15, 8, wants(5)).scaled_to == 10  # somebody made it 8, but 10 is what is remembered
 
 
 def test_a_first_look_out_of_bounds_records_the_present_replicas_too() -> None:

@@ -45,6 +45,13 @@ def test_when_all_metrics_fail_nothing_changes_and_the_first_one_is_the_reason()
     assert reasons(outcome)["ScalingLimited"] == "DesiredWithinRange"  # keeps its value
 
 
+def test_what_was_desired_outlasts_any_number_of_failed_looks() -> None:
+    hpa = Stepped(BOTH)
+    hpa.look(0, 5, wants(8), wants(3))
+
+    assert [hpa.look(now, 6, Failed(), Failed()).desired for now in (15, 30, 45)] == [8, 8, 8]
+
+
 def test_a_failed_look_recommends_nothing() -> None:
     hpa = Stepped(BOTH)
     hpa.look(0, 5, wants(5), wants(5))
@@ -106,7 +113,10 @@ def test_the_series_of_an_external_metric_are_added_up() -> None:
 def test_a_demand_below_zero_wants_no_replicas() -> None:
     hpa = Stepped(a_spec(bounds=(0, 20), down=rules(ALL_AT_ONCE)))
 
-    assert hpa.look(0, 5, Values((-2500,))).scaled_to == 0
+    outcome = hpa.look(0, 5, Values((-2500,)))
+
+    assert (outcome.scaled_to, reasons(outcome)["ScalingLimited"]) == (0, "DesiredWithinRange")
+    assert hpa.memory.recommendations.highs[-1] == (0, 0)
 
 
 def test_a_negative_proposal_hides_one_of_zero_as_it_does_in_the_controller() -> None:
@@ -131,8 +141,11 @@ def test_an_average_is_taken_over_the_pods_that_exist_not_those_asked_for() -> N
     assert hpa.look(30, 8, Values((8300,)), status_replicas=7).scaled_to == 9
 
 
-def test_an_average_within_tolerance_proposes_the_pods_that_exist() -> None:
-    assert Stepped(a_spec()).look(0, 5, wants(7), status_replicas=7).scaled_to == 7
+@pytest.mark.parametrize("pods", [1, 7])
+def test_an_average_within_tolerance_proposes_the_pods_that_exist(pods: int) -> None:
+    hpa = Stepped(a_spec(down=rules(ALL_AT_ONCE)), ControllerSettings(tolerance=0.1))
+
+    assert hpa.look(0, 5, Values((pods * 1050,)), status_replicas=pods).scaled_to == pods
 
 
 @pytest.mark.parametrize(("usage_milli", "proposal"), [(0, 0), (1, 1), (2001, 3)])

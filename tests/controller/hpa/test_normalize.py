@@ -111,17 +111,6 @@ def test_with_behavior_a_held_back_move_says_in_which_direction_it_was_meant() -
     assert reasons(hpa.look(200, 8, wants(8)))["AbleToScale"] == "ReadyForNewScale"
 
 
-def test_a_wish_for_the_present_replicas_that_a_window_overrules_counts_as_up() -> None:
-    hpa = Stepped(a_spec(down=rules(ALL_AT_ONCE), up=rules(NO_LIMIT, window_seconds=60)))
-    hpa.look(0, 5, wants(5))
-
-    hpa.look(15, 5, wants(9))
-    outcome = hpa.look(30, 9, wants(9))  # somebody made it 9 meanwhile; the down window holds only 9, so it stays
-
-    assert reasons(outcome)["AbleToScale"] == "ReadyForNewScale"
-    assert reasons(hpa.look(45, 9, wants(12)))["AbleToScale"] == "ScaleUpStabilized"
-
-
 def test_without_a_window_of_its_own_a_scale_down_waits_as_long_as_the_controller_says() -> None:
     spec = a_spec(up=rules(NO_LIMIT), down=rules(ALL_AT_ONCE, window_seconds=None))
     hpa = Stepped(spec, ControllerSettings(tolerance=0.0, downscale_stabilization_seconds=90))
@@ -179,6 +168,7 @@ def test_a_change_counts_over_each_policys_own_period_and_no_longer_at_its_edge(
 
     assert scale_up_limit(rules(in_pods(4, 15)), events, 14.5, 10) == 9
     assert scale_up_limit(rules(in_pods(4, 15)), events, 15, 10) == 14
+    assert scale_down_limit(rules(in_pods(4, 15)), ScaleEvents(downs=((0, 5),)), 15, 10) == 6
     assert scale_up_limit(short_and_long, events, 15, 10) == 9
     assert scale_up_limit(short_and_long, events, 60, 10) == 14
 

@@ -165,9 +165,9 @@ def test_after_initialization_only_a_pod_that_was_never_ready_is_unready() -> No
 
 
 def test_on_the_way_up_unready_pods_count_as_idle() -> None:
-    # 400 over p0 alone is 4 times the target; over two pods it is twice.
-    assert proposed(RATE, samples(400), a_pod("p0"), PENDING) == 4
-    assert proposed(CPU, samples(200), a_pod("p0"), PENDING) == 4
+    # Over p0 alone they are half above the target, and would be two replicas; over both pods they are below it.
+    assert proposed(RATE, samples(150), a_pod("p0"), PENDING, replicas=1) == 1
+    assert proposed(CPU, samples(75), a_pod("p0"), PENDING, replicas=1) == 1
 
 
 def test_a_sample_of_an_unready_pod_is_not_used() -> None:
@@ -176,6 +176,7 @@ def test_a_sample_of_an_unready_pod_is_not_used() -> None:
 
 def test_on_the_way_down_unready_pods_do_not_count() -> None:
     assert proposed(RATE, samples(50, 50), *some_pods(2), PENDING) == 1
+    assert proposed(RATE, samples(80, 80, gone=80), *some_pods(2), PENDING, replicas=9) == 2  # one look is enough
 
 
 def test_deleted_and_failed_pods_do_not_count_at_all() -> None:
@@ -186,9 +187,9 @@ def test_deleted_and_failed_pods_do_not_count_at_all() -> None:
 
 
 def test_on_the_way_up_missing_pods_count_as_idle() -> None:
-    # 300 and 300 over three pods are 200 on average: twice the target, six replicas where four pods would be nine.
-    assert proposed(RATE, samples(300, 300), *some_pods(3)) == 6
-    assert proposed(CPU, samples(150, 150), *some_pods(3)) == 6
+    # Over two pods they are a fifth above the target, and would be three replicas; over all three they are below it.
+    assert proposed(RATE, samples(120, 120), *some_pods(3), replicas=2) == 2
+    assert proposed(CPU, samples(60, 60), *some_pods(3), replicas=2) == 2
 
 
 def test_on_the_way_down_missing_pods_count_as_at_their_target() -> None:
@@ -228,8 +229,8 @@ def test_the_second_look_keeps_the_replicas_when_it_turns_from_up_to_down() -> N
 def test_the_second_look_keeps_the_replicas_when_it_turns_from_down_to_up() -> None:
     pods = (a_pod("p0"), a_pod("p1", request_milli=1000))
 
-    # 40 of 100 is below 50 %; with an assumed 1000 of 1000 for p1 it is 94 %.
-    assert proposed(CPU, samples(40), *pods, replicas=7) == 7
+    # 40 of 100 is below 50 %; with an assumed 1000 of 1000 for p1 it is 94 %, which would be four replicas.
+    assert proposed(CPU, samples(40), *pods, replicas=3) == 3
 
 
 def test_the_second_look_keeps_the_replicas_when_rounding_moves_against_it() -> None:
