@@ -25,8 +25,9 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS: tuple[Mount, ...] = (
     Mount("train", "training.commands:train", "training", "Train a model on metric history."),
     Mount("evaluate", "training.commands:evaluate", "training", "Judge a model against simple baselines."),
+    Mount("compare", "training.comparison.command:compare", "training", "Show what prediction buys against the HPA."),
     Mount("forecast", "predictor.commands:forecast", "predictor", "Forecast the next minutes with a model."),
-    Mount("demo", "training.commands:demo", "training", "Do all three on generated demand."),
+    Mount("demo", "training.commands:demo", "training", "Do all of it on generated demand."),
 )
 
 

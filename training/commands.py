@@ -27,6 +27,8 @@ from training.page import render_page
 from training.refit import roll_with_refits
 from training.report import EvaluationReport, judge
 from training.session import model_facts, series_facts, test_start, training_rows
+from training.simulator.prepare import Question
+from training.simulator.search import QUICK
 from training.terminal import render_report
 
 Levels = Annotated[str, typer.Option("--levels", help="Quantile levels, comma-separated.")]
@@ -109,7 +111,7 @@ def train(
         fit=FitSettings(seed=seed, updates=updates, device=device, threads=threads),
     )
     loaded = load(source, now=now, make_synthetic=context.obj.make_synthetic)
-    learnt = _learn(loaded, settings, out, holdout=holdout, now=now, resume=resume, quiet=as_json)
+    learnt = learn_bundle(loaded, settings, out, holdout=holdout, now=now, resume=resume, quiet=as_json)
     if as_json:
         typer.echo(json.dumps(training_document(learnt, out), indent=2))
         return
@@ -194,7 +196,7 @@ def demo(
     days: Annotated[int, typer.Option(help="Days of generated demand.")] = 28,
     seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
 ) -> None:
-    """Train, evaluate and forecast on generated demand, and write a report: all that Forescale does, in minutes.
+    """Train, evaluate and compare on generated demand, and write both reports: all that Forescale does, in minutes.
 
     Examples:
 
@@ -202,31 +204,46 @@ def demo(
 
       forescale demo --days 14 --out /tmp/demo
     """
+    # Here, because the comparison's command uses this module.
+    from training.comparison.command import compare_all, report_on, write_comparison
+    from training.comparison.terminal import render_comparison
+
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     console = Console()
     console.rule(f"{days} days of generated demand (synthetic: made by a statistical model, not recorded)")
     source = SourceOptions(synthetic=True, days=days)
     loaded = load(source, now=now, make_synthetic=context.obj.make_synthetic)
     settings = LearningSettings(fit=FitSettings(seed=seed))
-    learnt = _learn(loaded, settings, out / "model", holdout=0.25, now=now, resume=False, quiet=False)
+    learnt = learn_bundle(loaded, settings, out / "model", holdout=0.25, now=now, resume=False, quiet=False)
     _tell_learnt(learnt, out / "model", hint=False)
     console.rule("Judged on the quarter that training never saw")
     forecaster = Forecaster.load(out / "model")
     report = _evaluate(forecaster, loaded, target=None, refits=0, forecasts=out / "forecasts.parquet")
     console.print(render_report(report))
     write_report(report, out / "score-card.json", out / "report.html", quiet=True)
+    console.rule("Against the HPA, on the same quarter")
+    compared = compare_all(forecaster, loaded, Question(effort=QUICK, seed=seed))
+    comparison = report_on(compared)
+    console.print(render_comparison(comparison))
+    page = out / "comparison.html"
+    write_comparison(
+        comparison, compared, json_file=out / "comparison.json", html=page, runs=out / "runs.parquet", quiet=True
+    )
     console.rule("Done")
     console.print(
         f"""\
-Report:     {(out / "report.html").absolute()}
+Comparison: {page.absolute()}
+Scores:     {(out / "report.html").absolute()}
 Model:      {(out / "model").absolute()}
 Forecasts:  {(out / "forecasts.parquet").absolute()} (every issued quantile beside what came)
+Runs:       {(out / "runs.parquet").absolute()} (every policy's replicas, queue and waits per step)
 
 Next, with your own Prometheus:
 
   URL=http://prometheus:9090 QUERY='sum(rate(http_requests_total[5m]))'
   forescale train    --prometheus "$URL" --query "$QUERY" --out model
   forescale evaluate --prometheus "$URL" --query "$QUERY" --model model --html report.html
+  forescale compare  --prometheus "$URL" --query "$QUERY" --model model --html comparison.html
   forescale forecast --prometheus "$URL" --query "$QUERY" --model model
 """,
         markup=False,
@@ -260,19 +277,19 @@ def training_document(learnt: Learnt, out: Path) -> dict[str, object]:
 def write_report(report: EvaluationReport, json_file: Path | None, html: Path | None, *, quiet: bool = False) -> None:
     """Write the two files that were asked for."""
     if json_file is not None:
-        _write(json_file, json.dumps(report.to_json(), indent=2, allow_nan=False), quiet=quiet)
+        write_text(json_file, json.dumps(report.to_json(), indent=2, allow_nan=False), quiet=quiet)
     if html is not None:
-        _write(html, render_page(report), quiet=quiet)
+        write_text(html, render_page(report), quiet=quiet)
 
 
-def _write(path: Path, text: str, *, quiet: bool) -> None:
+def write_text(path: Path, text: str, *, quiet: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     if not quiet:
         typer.echo(f"wrote {path}")
 
 
-def _learn(
+def learn_bundle(
     loaded: list[Loaded],
     settings: LearningSettings,
     out: Path,

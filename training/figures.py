@@ -192,8 +192,8 @@ def example_chart(card: ScoreCard, key: str) -> Chart | None:
         f"The last {_stretch(span + example.step_seconds)}, and what was forecast {lead} before",
         f"{instant(example.start)} to {instant(end)} UTC. Line: demand; shaded: what was "
         f"forecast {lead} earlier to lie between {low} and {high}. Marked: {told or 'no alarm and no missed surge'}.",
-        _clock(example.start, span),
-        Axis(card.series.unit or "demand", ticks, lambda y: _tick_text(y, ticks), 0.0, ticks[-1]),
+        clock_axis(example.start, span),
+        Axis(card.series.unit or "demand", ticks, lambda y: tick_text(y, ticks), 0.0, ticks[-1]),
         lines=[
             Line("Demand", "c-actual", _curve(seconds, example.actual)),
             Line(f"Median, made {lead} before", "c-model", _curve(seconds, example.median)),
@@ -211,7 +211,7 @@ def _stretch(seconds: int) -> str:
     return f"{seconds / 3600:g} h" if 86_400 <= seconds < 172_800 else duration(seconds)
 
 
-def _tick_text(value: float, ticks: Sequence[float]) -> str:
+def tick_text(value: float, ticks: Sequence[float]) -> str:
     """A tick's label with as many decimals as tell the ticks apart."""
     step = ticks[1] - ticks[0]
     return f"{value:,.0f}" if step >= 1 else number(value, 3)
@@ -230,7 +230,7 @@ def _symbol(example: Example, at: datetime, kind: MarkKind, top: float) -> Symbo
     return Symbol(f"{name}, {instant(at)} UTC", style, shape, seconds, min(value + 0.06 * top, top))
 
 
-def _clock(start: datetime, span: int) -> Axis:
+def clock_axis(start: datetime, span: int) -> Axis:
     """Ticks on full hours, minutes or seconds of UTC, about eight of them."""
     step = next((s for s in _TICK_SECONDS if span / s <= 12), 86_400)
     first = -int(start.timestamp()) % step

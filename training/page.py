@@ -63,6 +63,14 @@ class Section:
 
 def render_page(report: EvaluationReport) -> str:
     """Return the page; every text from a series or a label is escaped."""
+    sections = [section(judged.card, judged.verdict, f"s{position}") for position, judged in enumerate(report.series)]
+    overview = overview_table(report) if len(sections) > 1 else None
+    template = page_environment().get_template("report.html.j2")
+    return template.render(report=report, sections=sections, overview=overview)
+
+
+def page_environment() -> Environment:
+    """Templates with our filters, escaping everything."""
     environment = Environment(
         loader=PackageLoader("training"),
         autoescape=True,
@@ -73,9 +81,7 @@ def render_page(report: EvaluationReport) -> str:
     )
     environment.filters["instant"] = instant
     environment.filters["duration"] = duration
-    sections = [section(judged.card, judged.verdict, f"s{position}") for position, judged in enumerate(report.series)]
-    overview = overview_table(report) if len(sections) > 1 else None
-    return environment.get_template("report.html.j2").render(report=report, sections=sections, overview=overview)
+    return environment
 
 
 def keep_units(value: object) -> object:

@@ -63,7 +63,7 @@ def render_terminal(card: ScoreCard, found: Verdict | None = None) -> Renderable
         Text(found.sentence, style=_STYLE[found.outcome]),
         *(Text(f"Note: {note}", style="yellow") for note in series.quality_notes),
         Padding(_headlines(headlines(card)), (1, 0, 0, 0)),
-        *(_Fitting(table) for table in tables if table is not None),
+        *(Fitting(table) for table in tables if table is not None),
         Text("Every score is defined in docs/score-card.md.", style="dim"),
     ]
     return Group(*parts)
@@ -79,7 +79,7 @@ def _headlines(told: tuple[Headline, ...]) -> RichTable:
     return grid
 
 
-class _Fitting:
+class Fitting:
     """A table that never cuts a number: too wide for the terminal, it goes on below with its first column again."""
 
     def __init__(self, table: Table) -> None:

@@ -234,3 +234,9 @@ class ComparisonReport:
     created_at: datetime
     code_version: str
     command: str
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether some of it rests on generated demand."""
+        return any(told.series.is_synthetic for told in self.comparisons)

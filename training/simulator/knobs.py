@@ -11,13 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from predictor.forecast import DEFAULT_LEVELS
-
 HPA_TARGETS = (0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 HPA_WINDOWS = (0, 120, 300, 900)
 MINIMA = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.3)  # shares of what the training span's peak needs
-LEVELS = tuple(level for level in DEFAULT_LEVELS if level >= 0.5)  # that a floor may plan for
-FLOOR_LEVELS = (0.5, 0.9, 0.99, 0.998)
+LOWEST_LEVEL = 0.5  # a floor is not planned for less than the median
 FLOOR_TARGETS = (0.5, 0.65, 0.8, 0.9, 1.0)
 FLOOR_WINDOWS = (60, 300)
 ABOVE = ((0.6, 300), (0.85, 0), (1.0, 0), (1.3, 300))  # target and window of the HPA above a floor
@@ -62,17 +59,30 @@ def hpa_space(peak_replicas: float) -> tuple[Knobs, ...]:
     return tuple(Knobs(HpaKnobs(*setting)) for setting in space)
 
 
-def floor_space(peak_replicas: float, hpas: Sequence[HpaKnobs] = ()) -> tuple[Knobs, ...]:
+def floor_levels(levels: Sequence[float]) -> tuple[float, ...]:
+    """The quantile levels that a floor may plan for."""
+    return tuple(level for level in levels if level >= LOWEST_LEVEL - 1e-9)
+
+
+def floor_space(
+    peak_replicas: float, levels: Sequence[float], hpas: Sequence[HpaKnobs] = (), *, is_thin: bool = False
+) -> tuple[Knobs, ...]:
     """The coarse grid of a predictive policy, beyond the HPA family's settings.
 
-    `hpas`: good settings of the HPA family; a floor is tried beneath each of them, at its target and above it.
+    `levels`: quantile levels of the forecast.  `hpas`: good settings of the HPA family; a floor is tried beneath each
+    of them, at its target and above it.  `is_thin`: about a third of the points.
     """
-    floors = [FloorKnobs(*setting) for setting in product(FLOOR_LEVELS, FLOOR_TARGETS, FLOOR_WINDOWS)]
+    usable = floor_levels(levels)
+    spread = tuple(dict.fromkeys(usable[round(at * (len(usable) - 1))] for at in (0, 0.4, 0.8, 1)))
+    windows = FLOOR_WINDOWS[1:] if is_thin else FLOOR_WINDOWS
+    floors = [FloorKnobs(*setting) for setting in product(spread, FLOOR_TARGETS, windows)]
     above = [
         HpaKnobs(target, window, minimum)
-        for (target, window), minimum in product(ABOVE, minima(ABOVE_MINIMA, peak_replicas))
+        for (target, window), minimum in product(
+            ABOVE[is_thin:], minima(ABOVE_MINIMA[: 1 if is_thin else 2], peak_replicas)
+        )
     ]
-    beneath = [FloorKnobs(*setting) for setting in product(FLOOR_LEVELS[:3], FLOOR_TARGETS[1::2], FLOOR_WINDOWS[:1])]
+    beneath = [FloorKnobs(*setting) for setting in product(spread[:3], FLOOR_TARGETS[1::2], FLOOR_WINDOWS[:1])]
     eased = [
         replace(hpa, target_ratio=round(hpa.target_ratio * ease, 4)) for hpa in dict.fromkeys(hpas) for ease in EASES
     ]

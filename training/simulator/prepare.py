@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,6 +17,7 @@ from predictor.surges import SurgeRule, target_per_replica
 from training.simulator.arrivals import spread_arrivals
 from training.simulator.cluster import ClusterSettings, Spread
 from training.simulator.forecasters import Source, issue_forecasts
+from training.simulator.search import FULL, Effort
 from training.simulator.study import Case
 from training.simulator.world import DAY_SECONDS, WEEK, World
 
@@ -40,6 +41,7 @@ class Question:
     startup_spread: float = 0.0
     free_replicas: int | None = None
     provisioning_seconds: float = 0.0
+    effort: Effort = FULL
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +94,8 @@ def make_case(history: History, forecasts: Forecasts, question: Question, *, tra
         capacity_per_replica=capacity / sample,
         step_seconds=min(question.step_seconds, sample),
         startup_seconds=question.startup_seconds,
+        metric_lag_seconds=min(question.step_seconds, sample),
+        metric_window_seconds=sample,
         startup_spread=question.startup_spread,
         free_replicas=question.free_replicas,
         provisioning_seconds=question.provisioning_seconds,
@@ -123,12 +127,8 @@ def make_case(history: History, forecasts: Forecasts, question: Question, *, tra
         training_first_step=first_step(series),
         target_violation=question.target_violation,
         goals=question.goals,
+        effort=question.effort,
     )
-
-
-def with_startup(question: Question, seconds: float) -> Question:
-    """The same question for another start-up time."""
-    return replace(question, startup_seconds=seconds)
 
 
 def _peak(training: FloatArray, sample_seconds: int) -> float:

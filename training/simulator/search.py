@@ -13,17 +13,28 @@ from typing import TypeVar
 import numpy as np
 
 from predictor.series import FloatArray
-from training.simulator.knobs import LEVELS, FloorKnobs, HpaKnobs, Knobs
+from training.simulator.knobs import FloorKnobs, HpaKnobs, Knobs
 from training.simulator.sweep import Tally
 
 _N = TypeVar("_N", int, float)
 Evaluate = Callable[[Sequence[Knobs]], Tally]
 WINDOWS = (0, 15, 30, 60, 120, 180, 300, 450, 600, 900, 1800)  # seconds that a refinement may step through
-ROUNDS = (0.9, 0.5, 0.3)  # how far each round steps
-KEPT = 3  # points that are refined per goal and round
-DRAWS = 20  # steps from each
 TARGET_STEP, MINIMUM_STEP = 0.1, 0.15  # spread of a full step; of minima as a share of the peak's need
 LOWEST_TARGET, HIGHEST_TARGET = 0.1, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to search; the same for every family that is compared."""
+
+    rounds: tuple[float, ...] = (0.9, 0.5, 0.3)  # how far each round steps
+    kept: int = 3  # points that are refined per goal and round
+    draws: int = 20  # steps from each
+    is_thin: bool = False  # a thinner coarse grid
+
+
+FULL = Effort()
+QUICK = Effort(rounds=(0.6,), draws=16, is_thin=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +97,10 @@ def refine(
     chosen_on: Sequence[Goal],
     hindsight: Sequence[Goal],
     *,
+    levels: tuple[float, ...],
     peak_replicas: float,
     beyond: Explored | None = None,
+    effort: Effort = FULL,
     seed: int = 0,
 ) -> tuple[Explored, Explored]:
     """Step at random from the best points of every goal, in ever smaller steps; returns (tuned, all).
@@ -96,12 +109,11 @@ def refine(
     found by looking at the hindsight goals never enters `tuned`; both kinds of steps share a sweep only to save time.
     `beyond`: what hindsight starts from, when it knows more.
     """
-    rng = np.random.default_rng(seed)
+    stride = _Stride(levels, peak_replicas, np.random.default_rng(seed), effort)
     everything = tuned if beyond is None else beyond
-    for size in ROUNDS:
-        honest = _steps(tuned, chosen_on, size, peak_replicas, rng, set(tuned.knobs))
-        known = {*everything.knobs, *honest}
-        peeking = _steps(everything, hindsight, size, peak_replicas, rng, known)
+    for size in effort.rounds:
+        honest = stride.steps(tuned, chosen_on, size, set(tuned.knobs))
+        peeking = stride.steps(everything, hindsight, size, {*everything.knobs, *honest})
         if honest or peeking:
             fresh = Explored((*honest, *peeking), evaluate((*honest, *peeking)))
             tuned = tuned.joined(fresh.first(len(honest)))
@@ -109,40 +121,42 @@ def refine(
     return tuned, everything
 
 
-def _steps(
-    explored: Explored,
-    goals: Sequence[Goal],
-    size: float,
-    peak_replicas: float,
-    rng: np.random.Generator,
-    known: set[Knobs],
-) -> list[Knobs]:
-    """New settings around the best points of every goal."""
-    fresh: dict[Knobs, None] = {}
-    for start in dict.fromkeys(index for goal in goals for index in _best_points(explored, goal)):
-        for _ in range(DRAWS):
-            step = _step_from(explored.knobs[start], size, peak_replicas, rng)
-            if step not in known:
-                fresh[step] = None
-    return list(fresh)
+@dataclass(frozen=True, slots=True)
+class _Stride:
+    """Steps from good settings to new ones nearby."""
 
+    levels: tuple[float, ...]
+    peak_replicas: float
+    rng: np.random.Generator
+    effort: Effort
 
-def _step_from(knobs: Knobs, size: float, peak_replicas: float, rng: np.random.Generator) -> Knobs:
-    """A setting nearby: about half of the knobs are moved."""
-    moves = rng.random(6) < 0.5
-    hpa, floor = knobs.hpa, knobs.floor
-    hpa = HpaKnobs(
-        _target(hpa.target_ratio + moves[0] * size * TARGET_STEP * rng.standard_normal()),
-        _beside(WINDOWS, hpa.stabilization_seconds, moves[1], rng),
-        max(1, hpa.min_replicas + round(moves[2] * size * MINIMUM_STEP * peak_replicas * rng.standard_normal())),
-    )
-    if floor is not None:
-        floor = FloorKnobs(
-            _beside(LEVELS, floor.level, moves[3], rng),
-            _target(floor.target_ratio + moves[4] * size * TARGET_STEP * rng.standard_normal()),
-            _beside(WINDOWS, floor.window_seconds, moves[5], rng),
+    def steps(self, explored: Explored, goals: Sequence[Goal], size: float, known: set[Knobs]) -> list[Knobs]:
+        """New settings around the best points of every goal."""
+        fresh: dict[Knobs, None] = {}
+        for start in dict.fromkeys(i for goal in goals for i in _best_points(explored, goal, self.effort.kept)):
+            for _ in range(self.effort.draws):
+                step = self._step(explored.knobs[start], size)
+                if step not in known:
+                    fresh[step] = None
+        return list(fresh)
+
+    def _step(self, knobs: Knobs, size: float) -> Knobs:
+        """A setting nearby: about half of the knobs are moved."""
+        rng, hpa, floor = self.rng, knobs.hpa, knobs.floor
+        moves = rng.random(6) < 0.5
+        share = moves[2] * size * MINIMUM_STEP * rng.standard_normal()
+        hpa = HpaKnobs(
+            _target(hpa.target_ratio + moves[0] * size * TARGET_STEP * rng.standard_normal()),
+            _beside(WINDOWS, hpa.stabilization_seconds, moves[1], rng),
+            max(1, hpa.min_replicas + round(share * self.peak_replicas)),
         )
-    return Knobs(hpa, floor)
+        if floor is not None:
+            floor = FloorKnobs(
+                _beside(self.levels, floor.level, moves[3], rng),
+                _target(floor.target_ratio + moves[4] * size * TARGET_STEP * rng.standard_normal()),
+                _beside(WINDOWS, floor.window_seconds, moves[5], rng),
+            )
+        return Knobs(hpa, floor)
 
 
 def _target(ratio: float) -> float:
@@ -157,13 +171,13 @@ def _beside(values: tuple[_N, ...], value: _N, moves: bool, rng: np.random.Gener
     return values[min(max(place + int(rng.integers(-2, 3)), 0), len(values) - 1)]
 
 
-def _best_points(explored: Explored, goal: Goal) -> list[int]:
+def _best_points(explored: Explored, goal: Goal, count: int) -> list[int]:
     """The cheapest settings that keep the goal, and the cheapest that nearly do; the calmest where none does."""
     violation, cost = explored.tally.violation(goal.blocks), explored.tally.replica_hours(goal.blocks)
     kept = np.flatnonzero(violation <= goal.violation)
     if not kept.size:
-        return [int(index) for index in np.lexsort((cost, violation))[:KEPT]]
-    best = kept[np.argsort(cost[kept], kind="stable")[: KEPT - 1]]
+        return [int(index) for index in np.lexsort((cost, violation))[:count]]
+    best = kept[np.argsort(cost[kept], kind="stable")[: count - 1]]
     nearly = np.flatnonzero((violation > goal.violation) & (violation <= 2 * goal.violation))
     return [int(index) for index in (*best, *nearly[np.argsort(cost[nearly], kind="stable")[:1]])]
 

@@ -20,10 +20,10 @@ from predictor.series import FloatArray
 from training.simulator.control import ForecastFeed, Stage, Steering, steer
 from training.simulator.floors import Floors, peak_at_lead, roll_floors
 from training.simulator.forecasters import Source
-from training.simulator.knobs import LEVELS, FloorKnobs, Knobs, floor_space, hpa_space
+from training.simulator.knobs import FloorKnobs, HpaKnobs, Knobs, floor_levels, floor_space, hpa_space
 from training.simulator.pods import ReplicaArray
 from training.simulator.policies import Schedule, oracle, scheduled
-from training.simulator.search import Explored, Goal, refine, try_all
+from training.simulator.search import FULL, Effort, Explored, Goal, refine, try_all
 from training.simulator.sweep import FloorTable, Tally, sweep, tally_of
 from training.simulator.world import World
 
@@ -45,6 +45,7 @@ class Case:
     target_violation: float
     goals: tuple[float, ...]  # violations at which frontiers are compared
     rails: GuardrailSettings = field(default_factory=GuardrailSettings)
+    effort: Effort = FULL
 
     def __post_init__(self) -> None:
         if self.test_blocks.start < 1:
@@ -79,6 +80,11 @@ class Case:
     def test_goals(self) -> list[Goal]:
         """What hindsight has to keep."""
         return [Goal(goal, self.test_blocks) for goal in self.goals]
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Quantile levels that a floor may plan for."""
+        return floor_levels(next(iter(self.issued.values())).levels)
 
     def peak_demand(self, steps: slice) -> float:
         """Highest demand seen in some steps, per sample."""
@@ -130,7 +136,7 @@ def search_predictive(
 def make_schedule(case: Case) -> Schedule:
     """The weekly schedule learnt from the training span."""
     world = case.world
-    return Schedule(case.training, case.training_first_step, world.sample_seconds, LEVELS, world.cycle_seconds)
+    return Schedule(case.training, case.training_first_step, world.sample_seconds, case.levels, world.cycle_seconds)
 
 
 def search_all(
@@ -238,7 +244,9 @@ def _search(case: Case, evaluate: Callable[[Sequence[Knobs]], Tally], coarse: Se
             try_all(evaluate, coarse),
             [case.tuning_goal(case.target_violation)],
             case.test_goals(),
+            levels=case.levels,
             peak_replicas=case.peak_replicas,
+            effort=case.effort,
         )
     )
 
@@ -260,8 +268,13 @@ def _search_floors(
     # A floor is tried beneath the HPA's own best settings too; those of hindsight only in hindsight.
     honest = [hpa.tuned.knobs[hpa.tuned.choose(case.tuning_goal(case.target_violation))].hpa]
     peeking = [hpa.hindsight.knobs[hpa.hindsight.choose(goal)].hpa for goal in case.test_goals()]
-    coarse = floor_space(case.peak_replicas, honest)
-    extra = tuple(knobs for knobs in floor_space(case.peak_replicas, peeking) if knobs not in set(coarse))
+
+    def grid(hpas: list[HpaKnobs]) -> tuple[Knobs, ...]:
+        return floor_space(case.peak_replicas, case.levels, hpas, is_thin=case.effort.is_thin)
+
+    coarse = grid(honest)
+    known = set(coarse)
+    extra = tuple(knobs for knobs in grid(peeking) if knobs not in known)
     both = try_all(evaluate, coarse + extra)
     return Searched(
         *refine(
@@ -269,7 +282,9 @@ def _search_floors(
             both.first(len(coarse)),
             [case.tuning_goal(case.target_violation)],
             case.test_goals(),
+            levels=case.levels,
             peak_replicas=case.peak_replicas,
             beyond=both,
+            effort=case.effort,
         )
     )

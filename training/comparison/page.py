@@ -1,0 +1,47 @@
+"""The comparison as one HTML file that needs nothing else: no script, no font, no request.  Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from training.comparison.facts import Answer, Comparison, ComparisonReport
+from training.comparison.figures import pictures_of
+from training.comparison.tables import cost_table, gap_table, headlines, knob_table, setup_rows, use_table
+from training.page import Picture, page_environment, picture
+from training.tables import Headline, Table
+
+_CLASS = {Answer.USE: "yes", Answer.OBSERVE: "unclear", Answer.KEEP: "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSection:
+    """Everything the page says about one series."""
+
+    key: str  # anchor
+    told: Comparison
+    verdict_class: str
+    headlines: tuple[Headline, ...]
+    pictures: tuple[Picture, ...]
+    tables: tuple[Table, ...]
+    details: tuple[Table, ...]  # folded away
+    setup: tuple[tuple[str, str], ...]
+
+
+def render_comparison_page(report: ComparisonReport) -> str:
+    """Return the page; every text from a series or a label is escaped."""
+    sections = [_section(told, f"s{position}") for position, told in enumerate(report.comparisons)]
+    return page_environment().get_template("comparison.html.j2").render(report=report, sections=sections)
+
+
+def _section(told: Comparison, key: str) -> ComparisonSection:
+    knobs = knob_table(told)
+    return ComparisonSection(
+        key=key,
+        told=told,
+        verdict_class=_CLASS[told.verdict.answer],
+        headlines=headlines(told),
+        pictures=tuple(picture(chart) for chart in pictures_of(told, key)),
+        tables=(cost_table(told), gap_table(told)),
+        details=(use_table(told), *([knobs] if knobs is not None else [])),
+        setup=setup_rows(told),
+    )
