@@ -103,6 +103,6 @@ def reactive_replicas(spec: ScalingSpec, seen: Observation) -> int | None:
 
     An HPA's desired replicas are never below its minimum, which is our floor: following them would never let it fall.
     """
-    if seen.demand is None or not math.isfinite(seen.demand):
+    if seen.demand is None:
         return None
     return replicas_for(max(seen.demand, 0.0), spec.reactive_target_per_replica)

@@ -5,6 +5,7 @@ The live controller and the simulator call this very function.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ def decide(spec: ScalingSpec, seen: Observation, memory: Memory) -> tuple[Decisi
     """
     if memory.decided_at is not None and seen.now < memory.decided_at:
         seen = replace(seen, now=memory.decided_at)
+    seen = _with_numbers_only(seen)
     asked = plan_capacity(spec, seen)
     has_opinion = asked.replicas is not None
     opinion_at = seen.now if has_opinion else memory.opinion_at
@@ -45,6 +47,21 @@ def decide(spec: ScalingSpec, seen: Observation, memory: Memory) -> tuple[Decisi
     window = spec.guardrails.scale_down_window_seconds
     remembered = _remember(memory.recommendations, seen.now, wish.replicas, window)
     return decision, Memory(moved.replicas, opinion_at, seen.now, remembered)
+
+
+def _with_numbers_only(seen: Observation) -> Observation:
+    """A demand that is no number is not known."""
+    if _is_number(seen.demand) and _is_number(seen.recent_peak_demand):
+        return seen
+    return replace(
+        seen,
+        demand=seen.demand if _is_number(seen.demand) else None,
+        recent_peak_demand=seen.recent_peak_demand if _is_number(seen.recent_peak_demand) else None,
+    )
+
+
+def _is_number(value: float | None) -> bool:
+    return value is None or math.isfinite(value)
 
 
 def _passed(
