@@ -1,4 +1,4 @@
-"""`forescale train`, `evaluate` and `demo`: shells around learning and judging."""
+"""`forescale train` and `evaluate`: shells around learning and judging."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from predictor import options as o
 from predictor.errors import InputError
 from predictor.forecast import DEFAULT_HORIZON, DEFAULT_LEVELS
 from predictor.forecaster import Forecaster
-from predictor.sources import Loaded, SourceOptions, load
+from predictor.sources import Loaded, load
 from training.dump import write_forecasts
 from training.fit import FitSettings
 from training.fit import Progress as FitProgress
@@ -27,8 +27,6 @@ from training.page import render_page
 from training.refit import roll_with_refits
 from training.report import EvaluationReport, judge
 from training.session import model_facts, series_facts, test_start, training_rows
-from training.simulator.prepare import Question
-from training.simulator.search import QUICK
 from training.terminal import render_report
 
 Levels = Annotated[str, typer.Option("--levels", help="Quantile levels, comma-separated.")]
@@ -115,7 +113,7 @@ def train(
     if as_json:
         typer.echo(json.dumps(training_document(learnt, out), indent=2))
         return
-    _tell_learnt(learnt, out)
+    tell_learnt(learnt, out)
 
 
 def evaluate(
@@ -185,71 +183,9 @@ def evaluate(
         horizon=forecaster.horizon,
     )
     loaded = load(source, now=datetime.now(UTC), make_synthetic=context.obj.make_synthetic)
-    report = _evaluate(forecaster, loaded, target=target, refits=refit, forecasts=forecasts)
+    report = evaluate_all(forecaster, loaded, target=target, refits=refit, forecasts=forecasts)
     Console().print(render_report(report))
     write_report(report, json_file, html)
-
-
-def demo(
-    context: typer.Context,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where model and report go.")] = Path("demo"),
-    days: Annotated[int, typer.Option(help="Days of generated demand.")] = 28,
-    seed: Annotated[int, typer.Option(help="Seed of the training.")] = 0,
-) -> None:
-    """Train, evaluate and compare on generated demand, and write both reports: all that Forescale does, in minutes.
-
-    Examples:
-
-      forescale demo
-
-      forescale demo --days 14 --out /tmp/demo
-    """
-    # Here, because the comparison's command uses this module.
-    from training.comparison.command import compare_all, report_on, write_comparison
-    from training.comparison.terminal import render_comparison
-
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    console = Console()
-    console.rule(f"{days} days of generated demand (synthetic: made by a statistical model, not recorded)")
-    source = SourceOptions(synthetic=True, days=days)
-    loaded = load(source, now=now, make_synthetic=context.obj.make_synthetic)
-    settings = LearningSettings(fit=FitSettings(seed=seed))
-    learnt = learn_bundle(loaded, settings, out / "model", holdout=0.25, now=now, resume=False, quiet=False)
-    _tell_learnt(learnt, out / "model", hint=False)
-    console.rule("Judged on the quarter that training never saw")
-    forecaster = Forecaster.load(out / "model")
-    report = _evaluate(forecaster, loaded, target=None, refits=0, forecasts=out / "forecasts.parquet")
-    console.print(render_report(report))
-    write_report(report, out / "score-card.json", out / "report.html", quiet=True)
-    console.rule("Against the HPA, on the same quarter")
-    compared = compare_all(forecaster, loaded, Question(effort=QUICK, seed=seed))
-    comparison = report_on(compared)
-    console.print(render_comparison(comparison))
-    page = out / "comparison.html"
-    write_comparison(
-        comparison, compared, json_file=out / "comparison.json", html=page, runs=out / "runs.parquet", quiet=True
-    )
-    console.rule("Done")
-    console.print(
-        f"""\
-Comparison: {page.absolute()}
-Scores:     {(out / "report.html").absolute()}
-Model:      {(out / "model").absolute()}
-Forecasts:  {(out / "forecasts.parquet").absolute()} (every issued quantile beside what came)
-Runs:       {(out / "runs.parquet").absolute()} (every policy's replicas, queue and waits per step)
-
-Next, with your own Prometheus:
-
-  URL=http://prometheus:9090 QUERY='sum(rate(http_requests_total[5m]))'
-  forescale train    --prometheus "$URL" --query "$QUERY" --out model
-  forescale evaluate --prometheus "$URL" --query "$QUERY" --model model --html report.html
-  forescale compare  --prometheus "$URL" --query "$QUERY" --model model --html comparison.html
-  forescale forecast --prometheus "$URL" --query "$QUERY" --model model
-""",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
-    )
 
 
 def training_document(learnt: Learnt, out: Path) -> dict[str, object]:
@@ -320,7 +256,7 @@ def learn_bundle(
         return learn_model(histories, settings, out, now=now, resume=resume, on_progress=show)
 
 
-def _tell_learnt(learnt: Learnt, out: Path, *, hint: bool = True) -> None:
+def tell_learnt(learnt: Learnt, out: Path, *, hint: bool = True) -> None:
     console, facts = Console(), learnt.bundle.card.training
     if learnt.result.interrupted:
         console.print("interrupted: the best weights so far were kept; --resume goes on", style="yellow")
@@ -336,7 +272,7 @@ def _tell_learnt(learnt: Learnt, out: Path, *, hint: bool = True) -> None:
         console.print("next: forescale evaluate with the same source and --model", highlight=False)
 
 
-def _evaluate(
+def evaluate_all(
     forecaster: Forecaster, loaded: list[Loaded], *, target: float | None, refits: int, forecasts: Path | None
 ) -> EvaluationReport:
     console, cards, rolls = Console(stderr=True), [], []

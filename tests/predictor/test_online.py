@@ -131,3 +131,20 @@ def test_the_state_can_be_stored_and_goes_on() -> None:
 def test_a_batch_of_another_size_is_refused() -> None:
     with pytest.raises(InputError, match="one demand per workload"):
         learn(SETTINGS, initial_state(SETTINGS, 1), np.zeros(2))
+
+
+def test_each_kind_of_forecast_is_calibrated_by_its_own_outcomes() -> None:
+    rng = np.random.default_rng(5)
+    steps = 3000
+    is_wild = (np.arange(steps) % 2).astype(np.int64)
+    outcomes = rng.standard_normal(steps) * np.where(is_wild, 3.0, 0.1)
+    state, spread = initial_state(SETTINGS, 1, kinds=2), np.empty(steps)
+    flat = np.zeros((1, 1, 2, SETTINGS.horizon, len(SETTINGS.levels)))
+    for step, value in enumerate(outcomes):
+        state = learn(SETTINGS, state, np.array([value]))
+        kind = np.full((1, SETTINGS.horizon), is_wild[(step + 1) % steps])
+        final, state = issue(SETTINGS, state, flat, np.zeros(1), kind)
+        spread[step] = final[0, 0, 0, -1] - final[0, 0, 0, 0]
+
+    one, other = np.median(spread[-400::2]), np.median(spread[-399::2])
+    assert max(one, other) > 5 * min(one, other)

@@ -46,9 +46,9 @@ def peak_at_lead(world: World, issued: IssuedForecasts, first_sample: int) -> Fl
     out = np.full((len(rows), len(issued.levels)), np.nan)
     peak, rows, before, share = issued.peak.astype(np.float64), rows[known], before[known], share[known]
     after = np.minimum(before + 1, issued.horizon)  # has no share where the lead is a whole number of steps
-    out[known] = np.where(
-        share > 0, peak[rows, before - 1] * (1 - share) + peak[rows, after - 1] * share, peak[rows, before - 1]
-    )
+    with np.errstate(invalid="ignore"):  # what is no number is no opinion
+        between = peak[rows, before - 1] * (1 - share) + peak[rows, after - 1] * share
+    out[known] = np.where(share > 0, between, peak[rows, before - 1])
     return out
 
 

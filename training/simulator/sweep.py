@@ -66,14 +66,14 @@ def sweep(
     """Simulate every setting over the whole world."""
     order = np.array(sorted(range(len(knobs)), key=lambda index: knobs[index].hpa.stabilization_seconds))
     hpas = _Hpas(world, [knobs[index] for index in order], table, order)
-    initial = np.full(len(knobs), world.initial_replicas(), dtype=np.int32)
-    pods, queue = Pods(world.settings, len(world), initial), FluidQueue(world.settings, len(knobs))
+    pods, queue = None, FluidQueue(world.settings, len(knobs))
     size = world.block_steps
     starts = range(0, len(world), size)
     late, paid, requests, seconds = [], [], [], []
     for number, start in enumerate(starts):
         part = slice(start, min(start + size, len(world)))
         asked = hpas.advance(part)
+        pods = pods or Pods(world.settings, len(world), asked[0])
         tally = _count(world, part, asked, pods, queue)
         late.append(tally[0])
         paid.append(tally[1])
