@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import grey_closing, maximum_filter1d
 
 from predictor.forecast import IntArray
 from predictor.series import FloatArray
@@ -57,11 +57,14 @@ def scheduled(knobs: Knobs, table: Schedule) -> Policy:
 def oracle(world: World) -> Steering:
     """Asks, one start-up ahead, for exactly what the load will need: no request waits, and no replica is idle for long.
 
-    It could save a little more by violating on purpose; that is not granted to it.
+    A replica is given up only for a gap in which it would cost more to drain it and start another than to keep it.  It
+    could save a little more by violating on purpose; that is not granted to it.
     """
     need = np.ceil(world.arrivals.requests / world.settings.step_capacity - 1e-9)
     startup = world.settings.steps(world.settings.startup_seconds)
-    ahead = maximum_filter1d(need, startup + 1, origin=-(startup // 2), mode="nearest")
+    drain = world.settings.steps(world.settings.drain_seconds)
+    kept = np.maximum(grey_closing(need, size=startup + drain + 1, mode="nearest"), need)
+    ahead = maximum_filter1d(kept, startup + 1, origin=-(startup // 2), mode="nearest")
     return given(np.clip(ahead, 1, world.max_replicas).astype(np.int32))
 
 

@@ -22,8 +22,8 @@ from training.simulator.study import Case
 from training.simulator.world import DAY_SECONDS, WEEK, World
 
 _PEAK_QUANTILE = 0.999
-_MAX_OVER_PEAK = 8  # replicas that a policy may ask for, as a multiple of the training span's peak
-_LEAST_REPLICAS = 100
+_MAX_OVER_PEAK = 2  # replicas that a policy may ask for, as a multiple of what the highest demand needs
+_LEAST_REPLICAS = 100  # so that the bound, which the user chooses, never decides a comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def make_case(history: History, forecasts: Forecasts, question: Question, *, tra
         sample_seconds=sample,
         settings=settings,
         arrivals=spread_arrivals(values[first:], sample, settings, question.spread),
-        max_replicas=max(_LEAST_REPLICAS, int(np.ceil(_MAX_OVER_PEAK * peak))),
+        max_replicas=max(_LEAST_REPLICAS, int(np.ceil(_MAX_OVER_PEAK * float(np.nanmax(values)) / capacity))),
         cycle_seconds=forecasts.cycle_seconds,
     )
     lead = settings.startup_seconds + world.control_delay_seconds + world.lag_steps * settings.step_seconds + sample
