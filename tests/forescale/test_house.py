@@ -50,6 +50,27 @@ def contracts() -> list[dict[str, Any]]:
     return found
 
 
+def lay_out_empty_packages(folder: Path) -> None:
+    """Our packages and every module that a contract speaks of, with nothing in them, under the project's contracts."""
+    spoken_of = {
+        module
+        for contract in contracts()
+        for module in [*contract.get("source_modules", []), *contract.get("forbidden_modules", [])]
+    }
+    for module in PACKAGES | {module for module in spoken_of if module.partition(".")[0] in PACKAGES}:
+        path = Path(*module.split("."))
+        if (ROOT / path).is_dir():
+            (folder / path).mkdir(parents=True, exist_ok=True)
+            path /= "__init__"
+        (folder / path.parent).mkdir(parents=True, exist_ok=True)
+        (folder / path).with_suffix(".py").touch()
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([LINT_IMPORTS, "--no-cache"], check=False, cwd=folder, capture_output=True, text=True)
+
+
 def test_constraints_name_no_address() -> None:
     assert not re.search(r"https?:|--(extra-)?index-url|--find-links|@ file:", constraints())
 
@@ -107,9 +128,9 @@ def test_every_package_is_built_checked_and_known_to_the_front_door() -> None:
 
 def test_every_package_has_a_place_in_the_import_contract() -> None:
     placed = {
-        package
+        module.partition(".")[0]
         for contract in contracts()
-        for package in [*contract.get("layers", []), *contract.get("source_modules", [])]
+        for module in [*contract.get("layers", []), *contract.get("source_modules", [])]
     }
 
     assert placed == PACKAGES
@@ -123,6 +144,12 @@ def test_every_package_has_a_place_in_the_import_contract() -> None:
         ("predictor/intruder.py", "def late() -> None:\n    import training"),
         ("controller/intruder.py", "import onnxruntime"),
         ("controller/intruder.py", "import training"),
+        ("controller/vocabulary.py", "import os"),
+        ("controller/spec.py", "def late() -> None:\n    import requests"),
+        ("controller/capacity.py", "import kubernetes"),
+        ("controller/guardrails.py", "from time import monotonic"),
+        ("controller/decision.py", "import predictor.prometheus"),
+        ("controller/hpa/intruder.py", "import logging"),
         ("training/intruder.py", "import kubernetes"),
         ("training/intruder.py", "import forescale"),
         ("agent_service/intruder.py", "import predictor"),
@@ -131,17 +158,34 @@ def test_every_package_has_a_place_in_the_import_contract() -> None:
     ],
 )
 def test_the_import_contract_refuses(module: str, forbidden: str, tmp_path: Path) -> None:
-    for package in PACKAGES:
-        (tmp_path / package).mkdir()
-        (tmp_path / package / "__init__.py").touch()
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    lay_out_empty_packages(tmp_path)
     (tmp_path / module).write_text(f"{forbidden}\n", encoding="utf-8")
 
-    linted = subprocess.run([LINT_IMPORTS, "--no-cache"], check=False, cwd=tmp_path, capture_output=True, text=True)
+    linted = lint_imports(tmp_path)
 
     assert linted.returncode == 1, linted.stdout + linted.stderr
     assert "1 broken" in linted.stdout, linted.stdout
-    assert f"{Path(module).parent}.intruder" in linted.stdout, linted.stdout
+    assert ".".join(Path(module).with_suffix("").parts) in linted.stdout, linted.stdout
+
+
+def test_the_import_contract_allows_what_is_not_forbidden(tmp_path: Path) -> None:
+    lay_out_empty_packages(tmp_path)
+    (tmp_path / "controller" / "shell.py").write_text("import time, logging, kubernetes, controller.decision\n")
+
+    linted = lint_imports(tmp_path)
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_a_decision_may_not_reach_for_io_through_another_module_either(tmp_path: Path) -> None:
+    lay_out_empty_packages(tmp_path)
+    (tmp_path / "controller" / "shell.py").write_text("import requests\n")
+    (tmp_path / "controller" / "decision.py").write_text("import controller.shell\n")
+
+    linted = lint_imports(tmp_path)
+
+    assert linted.returncode == 1, linted.stdout + linted.stderr
+    assert "controller.decision -> controller.shell" in linted.stdout, linted.stdout
 
 
 def test_bare_make_lists_every_target_meant_for_people() -> None:
