@@ -7,13 +7,13 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format constraints bench-forecast bench-serving bench-training clean
+.PHONY: help demo test lint format constraints bench-forecast bench-policy bench-simulator bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup-demo ## Train, evaluate and forecast on generated demand; ends with a report to look at
+demo: setup-demo ## Train, judge and compare with the HPA on generated demand; ends with a report to look at
 	@$(BIN)/forescale demo
 
 test: setup-test ## Everything that must hold: style, types, layers, tests (PYTEST_ARGS="-k ..." to choose)
@@ -33,6 +33,12 @@ constraints: ## Pin every dependency anew in constraints.txt (UPGRADE=1 for the 
 
 bench-forecast: setup-test ## Measure accuracy on real traces, against simple baselines and LightGBM (hours)
 	@$(BIN)/python -m benchmarks.forecast
+
+bench-policy: setup-test ## Measure what prediction buys against a tuned HPA, on real traces (an hour)
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks.policy
+
+bench-simulator: setup-test ## Measure how many simulated weeks a second the simulator does
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks.simulator
 
 bench-serving: setup-test ## Measure how long a forecast takes, alone and in a batch
 	@$(BIN)/python -m benchmarks.serving

@@ -24,32 +24,32 @@ def plan_capacity(spec: ScalingSpec, seen: Observation) -> Recommendation:
     No opinion, with its reason, when the forecast is missing, stale, too short, not trusted, or when demand has left
     what the settings were chosen on.
     """
-    doubt = doubt_about(spec, seen)
+    forecast = seen.forecast
+    if forecast is None:
+        return Recommendation(None, Reason.NO_FORECAST)
+    steps = lead_steps(spec, seen, forecast)
+    doubt = doubt_about(spec, seen, forecast, steps)
     if doubt is not None:
         return Recommendation(None, doubt)
-    assert seen.forecast is not None  # noqa: S101 - its absence is a doubt
-    demand = peak_demand(seen.forecast, lead_steps(spec, seen, seen.forecast), spec.level)
+    demand = peak_demand(forecast, steps, spec.level)
     if not math.isfinite(demand):
         return Recommendation(None, Reason.FORECAST_INVALID)
     demand = max(demand, 0.0) * demand_factor(spec, seen)
     return Recommendation(replicas_for(demand, spec.target_per_replica), Reason.FORECAST_DEMAND, demand)
 
 
-def doubt_about(spec: ScalingSpec, seen: Observation) -> Reason | None:
-    """Why the newest forecast must not be followed now, or None."""
-    forecast, rails = seen.forecast, spec.guardrails
-    if forecast is None:
-        return Reason.NO_FORECAST
+def doubt_about(spec: ScalingSpec, seen: Observation, forecast: Forecast, steps: float) -> Reason | None:
+    """Why this forecast, which has to reach so many steps, must not be followed now, or None."""
+    rails = spec.guardrails
     age = (seen.now - forecast.issued_at).total_seconds()
     if not 0 <= age <= rails.stale_after_seconds:  # one from the future is another clock's
         return Reason.FORECAST_STALE
     if not seen.is_trusted:
         return Reason.NOT_TRUSTED
     if rails.experience_demand is not None:
-        recent = [d for d in (seen.recent_peak_demand, seen.demand) if d is not None and d > rails.experience_demand]
-        if recent:
+        if max(seen.demand or 0.0, seen.recent_peak_demand or 0.0) > rails.experience_demand:
             return Reason.OUTSIDE_EXPERIENCE
-    if lead_steps(spec, seen, forecast) > forecast.horizon:
+    if steps > forecast.horizon:
         return Reason.FORECAST_TOO_SHORT
     return None
 
@@ -85,6 +85,8 @@ def _at_level(forecast: Forecast, step: int, level: float) -> float:
 
 def demand_factor(spec: ScalingSpec, seen: Observation) -> float:
     """The highest factor of the events and schedules that touch the lead; 1 without any."""
+    if not spec.overrides:
+        return 1.0
     return max((o.demand_factor for o in spec.overrides if o.concerns(*_span(spec, seen))), default=1.0)
 
 
