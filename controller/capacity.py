@@ -46,9 +46,9 @@ def doubt_about(spec: ScalingSpec, seen: Observation, forecast: Forecast, steps:
         return Reason.FORECAST_STALE
     if not seen.is_trusted:
         return Reason.NOT_TRUSTED
-    if rails.experience_demand is not None:
-        if max(seen.demand or 0.0, seen.recent_peak_demand or 0.0) > rails.experience_demand:
-            return Reason.OUTSIDE_EXPERIENCE
+    highest = max(seen.demand or 0.0, seen.recent_peak_demand or 0.0)
+    if rails.experience_demand is not None and highest > rails.experience_demand:
+        return Reason.OUTSIDE_EXPERIENCE
     if steps > forecast.horizon:
         return Reason.FORECAST_TOO_SHORT
     return None
