@@ -106,16 +106,27 @@ def calibration_chart(card: ScoreCard, key: str, horizon: int) -> Chart | None:
             lines.append(Line(forecaster.title, style, sorted(curve), has_dots=True))
     if not lines:
         return None
-    values = [y for line in lines for _, y in line.points if y is not None]
-    ticks = nice_ticks(min(-0.015, *values), max(0.015, *values))
-    ends: list[Point] = [(-0.5, 0.01), (len(levels) - 0.5, 0.01)]
     worst = max((abs(_error(r)) for r in rows if r.forecaster == card.judged.key), default=0.0)
     pairs = max(r.pairs for r in rows)
-    return Chart(
+    return promise_chart(
         f"{key}-calibration",
         f"Calibration of the peak within {ahead(card, horizon)}",
         f"Share of outcomes at or below each quantile, minus the quantile's level, over {count(pairs)} pairs. Zero "
         f"keeps the promise, below is too low a quantile. {card.judged.title} is at most {points(worst)} off.",
+        levels,
+        lines,
+    )
+
+
+def promise_chart(key: str, title: str, description: str, levels: Sequence[float], lines: Sequence[Line]) -> Chart:
+    """Kept minus promised; a line's x is the position of its level, so that the high ones have room."""
+    values = [y for line in lines for _, y in line.points if y is not None]
+    ticks = nice_ticks(min(-0.015, *values), max(0.015, *values))
+    ends: list[Point] = [(-0.5, 0.01), (len(levels) - 0.5, 0.01)]
+    return Chart(
+        key,
+        title,
+        description,
         Axis(
             "promised quantile",
             [float(i) for i in range(len(levels))],
@@ -231,8 +242,8 @@ def _symbol(example: Example, at: datetime, kind: MarkKind, top: float) -> Symbo
 
 
 def clock_axis(start: datetime, span: int) -> Axis:
-    """Ticks on full hours, minutes or seconds of UTC, about eight of them."""
-    step = next((s for s in _TICK_SECONDS if span / s <= 12), 86_400)
+    """Ticks on full hours, minutes or seconds of UTC, about eight of them; beyond two days on dates."""
+    step = 86_400 if span > 172_800 else next(s for s in _TICK_SECONDS if span / s <= 12)
     first = -int(start.timestamp()) % step
     ticks = [float(second) for second in range(first, span + 1, step)]
     pattern = "%d %b" if step >= 86_400 else "%H:%M" if step >= 60 else "%H:%M:%S"

@@ -96,11 +96,11 @@ class Fitting:
             for c in range(len(self.heads))
         ]
         parts: list[list[int]] = [[]]
-        used = natural[0]
+        used = first = natural[0] - 3  # nothing separates the last column from a next one
         for column in range(1, len(self.heads)):
             if parts[-1] and used + natural[column] > width:
                 parts.append([])
-                used = natural[0]
+                used = first
             parts[-1].append(column)
             used += natural[column]
         return parts
@@ -135,5 +135,5 @@ def _text(cell: Cell) -> Text:
 def _stacked(name: str) -> str:
     """A column head in narrow lines, a number with its unit: the numbers below decide the width."""
     together = re.sub(r"(\d) ", "\\1\N{NO-BREAK SPACE}", name)
-    lines = [textwrap.fill(part, 8, break_long_words=False, break_on_hyphens=False) for part in together.split(", ")]
+    lines = [textwrap.fill(part, 8, break_long_words=False) for part in together.split(", ")]
     return "\n".join(lines)

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import timedelta
+from itertools import pairwise
 
 from training.charts import Axis, Band, Chart, Line, Point, Symbol, nice_ticks
-from training.comparison.facts import AlarmMark, Comparison, Day, DayTrack, Family, Tuning
-from training.figures import clock_axis, tick_text
-from training.wording import count, duration, instant, level_name, number, percent
+from training.comparison.facts import AlarmMark, Comparison, Day, DayTrack, Family, Frontier, Outcome, Tuning
+from training.comparison.tables import JUDGED, share
+from training.figures import clock_axis, promise_chart, tick_text
+from training.wording import count, duration, instant, level_name, number, percent, points
 
-_STYLES = {"lstm": "c-model thick", "hpa": "c-b1", "hpa_shipped": "c-b6 d2", "oracle": "c-b2 d4"}
-_OTHERS = ("c-b3 d3", "c-b4 d5", "c-b5 dash")
-_MARKS = {
-    AlarmMark.HIT: ("Alarm, hit", "c-good", "triangle", 4.0),
-    AlarmMark.FALSE_ALARM: ("Alarm, false", "c-bad", "cross", 3.0),
-    AlarmMark.PENDING: ("Alarm, not over", "c-muted", "diamond", 3.5),
-    AlarmMark.CAUGHT_SURGE: ("Surge, caught", "c-good", "circle", 2.0),
-    AlarmMark.MISSED_SURGE: ("Surge, missed", "c-bad", "diamond", 1.0),
+_STYLES = {JUDGED: "c-model thick", "hpa": "c-b1", "oracle": "c-b2 d4"}
+_OTHERS = ("c-b3 d3", "c-b4 d5", "c-b5 d2", "c-b6 d6")
+_TRACKS = (JUDGED, "hpa", "oracle")  # of the shown day; the thick line first, so that it hides no other
+_CHOSEN = {  # where knobs that could have been run came out
+    "hpa_shipped": ("HPA as shipped", "c-bad", "cross"),
+    "hpa": ("HPA, knobs chosen before", "c-b1", "diamond"),
+    "schedule": ("HPA + schedule, chosen before", "c-b6", "circle"),
+    JUDGED: ("LSTM, knobs chosen before", "c-model", "triangle"),
 }
+_MARKS = {
+    AlarmMark.HIT: ("Right alarm", "c-good", "triangle", 4.0),
+    AlarmMark.FALSE_ALARM: ("False alarm", "c-bad", "cross", 3.0),
+    AlarmMark.PENDING: ("Unresolved alarm", "c-muted", "circle", 3.5),
+    AlarmMark.CAUGHT_SURGE: ("Caught surge", "c-good", "circle", 2.0),
+    AlarmMark.MISSED_SURGE: ("Missed surge", "c-bad", "diamond", 1.0),
+}
+_ROWS = {4.0: "right alarm", 3.0: "false alarm", 2.0: "caught surge", 1.0: "missed surge"}
 _LEAST_VIOLATION = 1e-5  # what is drawn at the left border of the frontier
 _MOST_VIOLATION = 0.1
 
@@ -53,11 +64,12 @@ def demand_chart(told: Comparison, key: str) -> Chart | None:
             lines.append(Line(f"{level_name(level)}, made {lead} before", "c-model", _curve(day, band)))
     return Chart(
         f"{key}-demand",
-        f"Demand on {day.start:%d %B}, and what was forecast {lead} before",
-        "The day of the test span on which the HPA as shipped let most requests wait. Line: demand per "
-        f"{duration(day.step_seconds)}; shaded: the forecast range, made as long before as pods take to start.",
+        f"Demand on the hardest day, and what was forecast {lead} before",
+        f"{_window(day)}: of the test span the day on which the HPA as shipped let most requests wait, or else that of "
+        f"highest demand. Line: demand per {duration(day.step_seconds)}; shaded: where the forecast saw it {lead} "
+        "earlier, which is about when a pod for that moment had to be asked for.",
         clock_axis(day.start, (len(day.demand) - 1) * day.step_seconds),
-        Axis("demand", ticks, lambda y: tick_text(y, ticks), 0.0, ticks[-1]),
+        Axis(told.series.unit or "demand", ticks, lambda y: tick_text(y, ticks), 0.0, ticks[-1]),
         lines=lines,
         bands=bands,
     )
@@ -66,78 +78,96 @@ def demand_chart(told: Comparison, key: str) -> Chart | None:
 def replica_chart(told: Comparison, key: str) -> Chart | None:
     """Ready replicas of the most telling policies on that day, over what demand needs."""
     day = told.day
-    tracks = [track for track in day.tracks if track.policy.key in ("hpa", "lstm", "oracle", "hpa_shipped")]
+    found = {track.policy.key: track for track in day.tracks if track.ready}
+    tracks = [found[name] for name in _TRACKS if name in found]
     if len(day.demand) < 2 or not tracks:
         return None
     need = [None if y is None else math.ceil(y / day.capacity_per_replica - 1e-9) for y in day.demand]
     highest = max([*(n for n in need if n is not None), *(max(track.ready) for track in tracks)], default=1)
-    ticks = nice_ticks(0.0, float(highest))
-    shown = [track for track in tracks if track.policy.key != "hpa_shipped"]
+    ticks = nice_ticks(0.0, float(max(highest, 1)))
     nothing: list[Point] = [(x, None if y is None else 0.0) for x, y in _curve(day, need)]
     return Chart(
         f"{key}-replicas",
         "Ready replicas on that day",
-        "Shaded: replicas that demand needs. "
-        + "; ".join(f"{track.policy.title}: {_mean(track)} ready on average" for track in shown)
+        f"{_window(day)}. Shaded: replicas that demand needs. Ready on average: "
+        + "; ".join(f"{track.policy.title} {_mean(track)}" for track in tracks)
         + ".",
         clock_axis(day.start, (len(day.demand) - 1) * day.step_seconds),
         Axis("replicas", ticks, lambda y: tick_text(y, ticks), 0.0, ticks[-1]),
-        lines=[
-            Line(track.policy.title, _STYLES[track.policy.key], _stairs(_curve(day, track.ready))) for track in shown
-        ],
-        bands=[Band("needed", "c-muted", nothing, _curve(day, need))],
+        lines=[Line(t.policy.title, _STYLES[t.policy.key], stairs(_curve(day, t.ready))) for t in tracks],
+        bands=[Band("Needed", "c-muted", nothing, _curve(day, need))],
     )
 
 
 def frontier_chart(told: Comparison, key: str) -> Chart | None:
     """Violation against replica-hours: every family's best in hindsight, and where the frozen knobs came out."""
-    families = [frontier for frontier in told.frontiers if len(frontier.points) > 1]
-    if not families:
-        return None
+    families = [f for f in told.frontiers if f.policy.family is not Family.ORACLE]
     styles = iter(_OTHERS)
-    lines, hours = [], []
+    lines: list[Line] = []
     for frontier in families:
-        points = [(_log(p.violation), p.replica_hours) for p in frontier.points if p.violation <= _MOST_VIOLATION]
-        hours += [y for _, y in points]
-        style = _STYLES.get(frontier.policy.key) or next(styles, "c-b6")
-        lines.append(Line(frontier.policy.title, style, _stairs(sorted(points))))
-    symbols, names = [], {}
-    kinds = {
-        "hpa": ("tuned HPA, frozen", "c-muted", "diamond"),
-        "lstm": ("LSTM, frozen", "c-good", "triangle"),
-        "hpa_shipped": ("HPA as shipped", "c-bad", "cross"),
-    }
-    for outcome in told.outcomes:
-        kind = kinds.get(outcome.policy.key)
-        if kind is None or outcome.tuning is Tuning.RECHOSEN or outcome.violation > _MOST_VIOLATION:
-            continue
-        symbols.append(Symbol(kind[0], kind[1], kind[2], _log(outcome.violation), outcome.replica_hours))
-        names[kind[0]] = (kind[1], kind[2])
-        hours.append(outcome.replica_hours)
-    limit = next((f.points[0].replica_hours for f in told.frontiers if f.policy.family is Family.ORACLE), None)
-    if limit is not None:
-        hours.append(limit)
-    if not hours:
+        points = _falling(frontier)
+        style = _STYLES.get(frontier.policy.key) or next(styles, _OTHERS[-1])
+        if points:  # what is cheapest at some risk is still to be had at any higher one
+            lines.append(Line(frontier.policy.title, style, stairs([*points, (_log(_MOST_VIOLATION), points[-1][1])])))
+    if not lines:
         return None
-    ticks = nice_ticks(min(hours), max(hours))
-    target = _log(told.setup.target_violation)
-    lines.append(Line("your target", "c-b6 d6", [(target, ticks[0]), (target, ticks[-1])]))
+    limit = next((f.points[0].replica_hours for f in told.frontiers if f.policy.family is Family.ORACLE), None)
+    chosen = [outcome for outcome in told.outcomes if _is_marked(outcome)]
+    chosen.sort(key=lambda outcome: outcome.policy.key != JUDGED)  # hollow marks after the filled one: none hides
+    hours = [y for line in lines for _, y in line.points if y is not None] + [o.replica_hours for o in chosen]
+    ticks = nice_ticks(min([*hours, *([limit] if limit is not None else [])]), max(hours))
     if limit is not None:
-        ends = [(_log(_LEAST_VIOLATION), limit), (_log(_MOST_VIOLATION), limit)]
-        lines.append(Line("Perfect foresight", _STYLES["oracle"], ends))
-    tens = [float(x) for x in range(round(_log(_LEAST_VIOLATION)), round(_log(_MOST_VIOLATION)) + 1)]
-    tried = ", ".join(f"{f.policy.title} {count(f.settings_tried)}" for f in families)
+        ends: list[Point] = [(_log(0.0), limit), (_log(1.0), limit)]
+        lines.insert(0, Line("Perfect foresight", _STYLES["oracle"], ends))
+    target = _log(told.setup.target_violation)
+    aim = f"Your target, {share(told.setup.target_violation)}"
+    lines.insert(0, Line(aim, "c-bad dash", [(target, ticks[0]), (target, ticks[-1])]))
+    tens = [float(x) for x in range(round(_log(0.0)), round(_log(1.0)) + 1)]
+    tried = sorted({f.settings_tried for f in families})
+    tries = count(tried[0]) if len(tried) == 1 else f"{count(tried[0])} to {count(tried[-1])}"
     return Chart(
         f"{key}-frontier",
         "What risk costs",
-        f"Lines: the cheapest setting of each family for every share of late requests, in hindsight ({tried} settings "
-        "tried). Marks: knobs chosen before the test span. Lower and further left is better.",
-        Axis("late requests", tens, lambda x: percent(10**x, max(0, round(-x) - 2)), tens[0], tens[-1]),
+        "Lines: the fewest replica-hours of each family for every share of late requests, all tuned in hindsight. "
+        "Marks: with knobs chosen before the test span. Lower and further left is better. Of each family "
+        f"{tries} settings were tried.",
+        Axis("late requests, each tick ten times the last", tens, _tens_text, tens[0], tens[-1]),
         Axis("replica-hours", ticks, lambda y: tick_text(y, ticks), ticks[0], ticks[-1]),
-        lines=lines,
-        symbols=symbols,
-        names=names,
+        lines=sorted(lines, key=lambda line: "thick" in line.style),  # the judged one is drawn last, on top
+        symbols=[
+            Symbol(
+                f"{title}: {number(o.replica_hours, 4)} replica-hours, {share(o.violation)} late",
+                style,
+                shape,
+                _log(o.violation),
+                o.replica_hours,
+            )
+            for o in chosen
+            for title, style, shape in (_CHOSEN[o.policy.key],)
+        ],
+        names={title: (style, shape) for o in chosen for title, style, shape in (_CHOSEN[o.policy.key],)},
     )
+
+
+def _falling(frontier: Frontier) -> list[tuple[float, float]]:
+    """The least cost at each violation on the axis; what is left of it shares its first tick."""
+    least: dict[float, float] = {}
+    for point in frontier.points:
+        if point.violation <= _MOST_VIOLATION:
+            x = _log(point.violation)
+            least[x] = min(point.replica_hours, least.get(x, point.replica_hours))
+    return sorted(least.items())
+
+
+def _is_marked(outcome: Outcome) -> bool:
+    """Rows that are off the chart are in the tables."""
+    is_ours = outcome.policy.key in _CHOSEN and outcome.tuning in (Tuning.NONE, Tuning.FROZEN)
+    return is_ours and outcome.violation <= _MOST_VIOLATION
+
+
+def _tens_text(tens: float) -> str:
+    text = f"{round(10 ** (tens + 2), 6):g} %"
+    return f"≤{text}" if tens <= _log(0.0) else text
 
 
 def timeline_chart(told: Comparison, key: str) -> Chart | None:
@@ -145,48 +175,41 @@ def timeline_chart(told: Comparison, key: str) -> Chart | None:
     if not told.timeline:
         return None
     span = int((told.timeline_to - told.timeline_from).total_seconds())
-    symbols, names = [], {}
+    symbols = []
     for mark in told.timeline:
         title, style, shape, row = _MARKS[mark.kind]
         text = f"{title}, {instant(mark.at)} UTC, {number(mark.replicas, 3)} replicas"
         symbols.append(Symbol(text, style, shape, (mark.at - told.timeline_from).total_seconds(), row))
-        names[title] = (style, shape)
-    counted = ", ".join(
-        f"{sum(mark.kind is kind for mark in told.timeline)} {_MARKS[kind][0].lower()}"
-        for kind in AlarmMark
-        if any(mark.kind is kind for mark in told.timeline)
-    )
-    rows = {4.0: "hit", 3.0: "false", 2.0: "caught", 1.0: "missed"}
+    seen = {kind: sum(mark.kind is kind for mark in told.timeline) for kind in AlarmMark}
+    counted = ", ".join(f"{many} {_MARKS[kind][0].lower()}{'s' * (many != 1)}" for kind, many in seen.items() if many)
     return Chart(
         f"{key}-timeline",
         "Alarms and surges",
         f"{instant(told.timeline_from)} to {instant(told.timeline_to)} UTC: {counted}.",
         clock_axis(told.timeline_from, span),
-        Axis("alarms above, surges below", list(rows), lambda y: rows.get(y, ""), 0.5, 4.5),
+        Axis("", list(_ROWS), lambda y: _ROWS.get(y, ""), 0.5, 4.5),
         symbols=symbols,
-        names=names,
+        names={_MARKS[kind][0]: _MARKS[kind][1:3] for kind, many in seen.items() if many},
     )
 
 
 def calibration_chart(told: Comparison, key: str) -> Chart | None:
-    """Promised against kept quantiles of the coming peak."""
-    points = [(p.level, p.covered / p.pairs) for p in told.calibration if p.pairs]
-    if len(points) < 2:
+    """Kept minus promised of the coming peak, at the policy's lead."""
+    counted = sorted((p for p in told.calibration if p.pairs), key=lambda p: p.level)
+    if len(counted) < 2:
         return None
-    worst = max(points, key=lambda point: abs(point[1] - point[0]))
-    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
-    pairs = max(p.pairs for p in told.calibration)
-    return Chart(
+    errors = [p.covered / p.pairs - p.level for p in counted]
+    worst = max(range(len(errors)), key=lambda index: abs(errors[index]))
+    pairs = max(p.pairs for p in counted)
+    return promise_chart(
         f"{key}-calibration",
         "Does a promised quantile hold?",
-        f"How often the highest demand of the lead stayed below each quantile, of {count(pairs)} forecasts. Worst: "
-        f"{level_name(worst[0])} held {percent(worst[1])} of the time.",
-        Axis("promised", ticks, lambda x: percent(x, 0), 0.0, 1.0),
-        Axis("kept", ticks, lambda y: percent(y, 0), 0.0, 1.0),
-        lines=[
-            Line("exactly kept", "c-b6 d2", [(0.0, 0.0), (1.0, 1.0)]),
-            Line("LSTM, calibrated", "c-model", points, has_dots=True),
-        ],
+        f"How often the highest demand until a pod could serve stayed at or below each quantile, minus the quantile's "
+        f"level, over {count(pairs)} pairs. Zero keeps the promise, below is too low a quantile. Worst: "
+        f"{level_name(counted[worst].level)} held {percent(counted[worst].covered / counted[worst].pairs)}, "
+        f"{points(errors[worst], signed=True)}.",
+        [p.level for p in counted],
+        [Line("LSTM, calibrated", "c-model thick", [(float(i), y) for i, y in enumerate(errors)], has_dots=True)],
     )
 
 
@@ -194,12 +217,18 @@ def _curve(day: Day, column: Sequence[float | None]) -> list[Point]:
     return [(float(index * day.step_seconds), y) for index, y in enumerate(column)]
 
 
-def _stairs(points: Sequence[Point]) -> list[Point]:
-    """Horizontal until the next point: a replica count does not slope."""
-    steps: list[Point] = []
-    for (x, y), (after, _) in zip(points, [*points[1:], points[-1]], strict=True):
-        steps += [(x, y), (after, y)]
-    return steps
+def stairs(points: Sequence[Point]) -> list[Point]:
+    """Horizontal until the next change: a replica count does not slope.  Repeated values are left out."""
+    steps: list[Point] = list(points[:1])
+    for (_, before), (x, y) in pairwise(points):
+        if y != before:
+            steps += [(x, before), (x, y)]
+    return [*steps, points[-1]] if len(points) > 1 else steps
+
+
+def _window(day: Day) -> str:
+    end = day.start + timedelta(seconds=len(day.demand) * day.step_seconds)
+    return f"{instant(day.start)} to {instant(end)} UTC"
 
 
 def _mean(track: DayTrack) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from training.comparison.facts import Answer, Comparison, ComparisonReport
 from training.comparison.figures import pictures_of
-from training.comparison.tables import cost_table, gap_table, headlines, knob_table, setup_rows, use_table
+from training.comparison.summary import headlines, overview_table, setup_rows
+from training.comparison.tables import alarm_table, cost_table, gap_table, knob_table, wait_table
 from training.page import Picture, page_environment, picture
 from training.tables import Headline, Table
 
@@ -25,12 +26,15 @@ class ComparisonSection:
     tables: tuple[Table, ...]
     details: tuple[Table, ...]  # folded away
     setup: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
 
 
 def render_comparison_page(report: ComparisonReport) -> str:
     """Return the page; every text from a series or a label is escaped."""
     sections = [_section(told, f"s{position}") for position, told in enumerate(report.comparisons)]
-    return page_environment().get_template("comparison.html.j2").render(report=report, sections=sections)
+    overview = overview_table(report) if len(sections) > 1 else None
+    template = page_environment().get_template("comparison.html.j2")
+    return template.render(report=report, sections=sections, overview=overview)
 
 
 def _section(told: Comparison, key: str) -> ComparisonSection:
@@ -41,7 +45,8 @@ def _section(told: Comparison, key: str) -> ComparisonSection:
         verdict_class=_CLASS[told.verdict.answer],
         headlines=headlines(told),
         pictures=tuple(picture(chart) for chart in pictures_of(told, key)),
-        tables=(cost_table(told), gap_table(told)),
-        details=(use_table(told), *([knobs] if knobs is not None else [])),
+        tables=(cost_table(told), *([gap_table(told)] if told.gaps else []), wait_table(told)),
+        details=(alarm_table(told), *([knobs] if knobs is not None else [])),
         setup=setup_rows(told),
+        notes=(*told.notes, *told.series.quality_notes),
     )

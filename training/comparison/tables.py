@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from training.comparison.facts import Comparison, Family, Outcome, Tuning
-from training.tables import Cell, Headline, Row, Table
-from training.wording import ABSENT, count, duration, instant, number, percent
+from training.comparison.facts import Comparison, Gap, Outcome, Tuning
+from training.tables import Cell, Row, Table
+from training.wording import ABSENT, count, duration, number, percent
 
+JUDGED = "lstm"  # the forecaster that the verdict is about
 TUNINGS = {
     Tuning.NONE: "",
     Tuning.FROZEN: "",
-    Tuning.RECHOSEN: ", re-chosen every 6 h",
+    Tuning.RECHOSEN: ", re-chosen",
     Tuning.HINDSIGHT: ", hindsight",
 }
 
@@ -17,10 +18,10 @@ TUNINGS = {
 def cost_table(told: Comparison) -> Table:
     """What every policy cost and risked."""
     is_priced = any(outcome.money is not None for outcome in told.outcomes)
-    base = _base(told)
+    base = base_of(told)
     head = ["Policy", "Replica-hours", "Against tuned HPA"]
     head += ["Money"] if is_priced else []
-    head += ["Late", "Late / requests", "Mean wait", "p95 wait", "p99 wait"]
+    head += ["Late", "Late requests", "Utilization"]
     rows = []
     for outcome in told.outcomes:
         change = outcome.replica_hours / base.replica_hours - 1 if base is not None and base.replica_hours else None
@@ -29,27 +30,49 @@ def cost_table(told: Comparison) -> Table:
             Cell(number(outcome.replica_hours, 4)),
             Cell(ABSENT if outcome is base else percent(change, signed=True)),
         ]
-        cells += [Cell(number(outcome.money, 4))] if is_priced else []
+        cells += [Cell(_money(outcome.money))] if is_priced else []
         cells += [
-            Cell(percent(outcome.violation, 3), is_bad=outcome.violation > told.setup.target_violation),
-            Cell(f"{count(round(outcome.late))} / {count(round(outcome.requests))}"),
-            *(Cell(f"{number(wait, 2)} s") for wait in (outcome.mean_wait, outcome.p95_wait, outcome.p99_wait)),
+            Cell(share(outcome.violation), is_bad=outcome.violation > told.setup.target_violation),
+            Cell(count(round(outcome.late))),
+            Cell(percent(outcome.utilization)),
         ]
-        rows.append(Row(tuple(cells), is_judged=_is_judged(outcome)))
+        rows.append(Row(tuple(cells), is_judged=is_judged(outcome)))
+    late = duration(told.setup.slo_wait_seconds)
     note = (
-        f"Late: waited longer than {duration(told.setup.slo_wait_seconds)} or gave up; the target is "
-        f"{percent(told.setup.target_violation, 3)}. Replica-hours count ready, starting and draining replicas."
+        f"Late: waited longer than {late} or gave up; the target is {share(told.setup.target_violation)}. "
+        "Replica-hours count ready, starting and draining replicas. Utilization: requests served of those that the "
+        "ready replicas could have served. Re-chosen: every 6 h on the trailing week; the others kept the knobs that "
+        "were chosen before the span."
     )
-    return Table(f"Cost and risk, {_span(told)}", tuple(head), tuple(rows), note)
+    return Table(f"Cost and risk, {requests(told)}", tuple(head), tuple(rows), note)
 
 
-def use_table(told: Comparison) -> Table:
-    """How the replicas were used, and what the alarms were worth."""
+def wait_table(told: Comparison) -> Table:
+    """How long requests waited, and how often there were too few replicas or too many."""
+    head = ("Policy", "Mean wait", "p95 wait", "p99 wait", "Under-provisioned time", "Over-provisioned time")
+    rows = [
+        Row(
+            (
+                Cell(name(outcome)),
+                *(Cell(seconds(wait)) for wait in (outcome.mean_wait, outcome.p95_wait, outcome.p99_wait)),
+                Cell(percent(outcome.under_ratio, 2)),
+                Cell(percent(outcome.over_ratio)),
+            ),
+            is_judged=is_judged(outcome),
+        )
+        for outcome in told.outcomes
+    ]
+    note = (
+        "Under-provisioned: the ready replicas could not carry the load. Over-provisioned: at least one ready replica "
+        "was not needed at that moment."
+    )
+    return Table(f"Waits and provisioning, {requests(told)}", head, tuple(rows), note)
+
+
+def alarm_table(told: Comparison) -> Table:
+    """How often policies scaled, and what their forecasts were worth as alarms."""
     head = (
         "Policy",
-        "Under-provisioned time",
-        "Over-provisioned time",
-        "Utilization",
         "Scale operations per hour",
         "Surges caught / all",
         "False alarms / alarms",
@@ -60,51 +83,76 @@ def use_table(told: Comparison) -> Table:
         Row(
             (
                 Cell(name(outcome)),
-                Cell(percent(outcome.under_ratio, 2)),
-                Cell(percent(outcome.over_ratio)),
-                Cell(percent(outcome.utilization)),
                 Cell(number(outcome.scale_operations_per_hour, 3)),
                 Cell(_ratio(outcome.caught, outcome.surges)),
                 Cell(_ratio(outcome.false_alarms, outcome.alarms)),
-                Cell(number(outcome.wasted_replica_minutes, 4)),
+                Cell(_whole(outcome.wasted_replica_minutes)),
                 Cell(percent(outcome.no_opinion_ratio, 0)),
             ),
-            is_judged=_is_judged(outcome),
+            is_judged=is_judged(outcome),
         )
         for outcome in told.outcomes
     ]
     note = (
-        "Alarms belong to a forecast, so policies without one have none. Over-provisioned: at least one ready replica "
-        "was not needed at that moment. HPA governs: the share of time in which the policy had no opinion."
+        "Alarms belong to a forecast and are told once for each, so other rows have –. Wasted: what false alarms asked "
+        "for. HPA governs: share of time in which a predictive policy had no opinion; – where there is no forecast."
     )
-    return Table("Use, alarms and waste", head, tuple(rows), note)
+    return Table("Scaling and alarms", head, tuple(rows), note)
 
 
 def gap_table(told: Comparison) -> Table:
-    """How much of the distance to perfect foresight each forecast closes at equal risk."""
-    goals = sorted({gap.goal for gap in told.gaps}, reverse=True)
+    """How much of the distance to perfect foresight each forecast closes at equal risk, with the hours behind it."""
+    goals = _goals(told)
     head = ["Forecast"]
     for goal in goals:
-        head += [f"Closed at {percent(goal, 2)} late", "Its placebo"]
-    rows = []
+        head += [f"At {goal_text(goal)} late, closed (hours)", f"Placebo, at {goal_text(goal)}"]
+    first = {gap.goal: gap for gap in told.gaps}
+
+    def limit(title: str, closed: float, hours: list[float | None]) -> Row:
+        cells = [cell for h in hours for cell in (_closed(None if h is None else closed, h), Cell(ABSENT))]
+        return Row((Cell(title), *cells))
+
+    rows = [limit("HPA, tuned", 0.0, [first[goal].hpa_hours for goal in goals])]
     for policy in dict.fromkeys(gap.policy for gap in told.gaps):
         mine = {gap.goal: gap for gap in told.gaps if gap.policy == policy}
-        cells = [Cell(policy.title)]
+        title = policy.title.removeprefix("Predictive, ")
+        cells = [Cell(title[:1].upper() + title[1:])]
         for goal in goals:
-            cells += [Cell(percent(mine[goal].closed, 0)), Cell(percent(mine[goal].placebo_closed, 0))]
-        rows.append(Row(tuple(cells), is_judged=policy.key == "lstm"))
-    first = {gap.goal: gap for gap in told.gaps}
-    hours = ", ".join(
-        f"at {percent(goal, 2)} tuned HPA {number(first[goal].hpa_hours, 4)} h, perfect foresight "
-        f"{number(first[goal].oracle_hours, 4)} h"
-        for goal in goals
-    )
+            gap = mine.get(goal)
+            cells.append(_closed(gap.closed, gap.policy_hours) if gap else Cell(ABSENT))
+            cells.append(Cell(percent(gap.placebo_closed if gap else None, 0)))
+        rows.append(Row(tuple(cells), is_judged=policy.key == JUDGED))
+    rows.append(limit("Perfect foresight", 1.0, [first[goal].oracle_hours for goal in goals]))
     note = (
-        f"0 % is a tuned HPA, 100 % perfect foresight; every family tuned in hindsight by the same search ({hours}). "
-        f"The placebo is the same forecast of {told.setup.placebo_shift_hours} hours before: what it closes is not "
-        "forecasting. – means that no setting kept the risk."
+        "The fewest replica-hours with no more than that share late, every family tuned in hindsight by the same "
+        "search: 0 % is a tuned HPA, 100 % perfect foresight. The placebo is the same forecast of "
+        f"{told.setup.placebo_shift_hours} h before: what it closes is not forecasting."
     )
-    return Table("Gap closed at equal risk", tuple(head), tuple(rows), note)
+    return Table("Gap closed at equal risk", tuple(head), tuple(rows), " ".join((note, *_why_absent(told))))
+
+
+def _why_absent(told: Comparison) -> list[str]:
+    """A reason for every dash of the gap table that is one."""
+    said = []
+    for goal in _goals(told):
+        gaps = [gap for gap in told.gaps if gap.goal == goal]
+        if any(gap.hpa_hours is None for gap in gaps):
+            said.append(f"At {goal_text(goal)} no setting of the HPA kept the risk, so there is no distance to close.")
+        elif any(_has_no_room(gap) for gap in gaps):
+            said.append(f"At {goal_text(goal)} the tuned HPA costs no more than perfect foresight: nothing to close.")
+        lost = [gap.policy.title for gap in gaps if gap.policy_hours is None]
+        if lost:
+            said.append(f"At {goal_text(goal)} no setting kept the risk for: {'; '.join(lost)}.")
+        alone = [gap.policy.title for gap in gaps if gap.closed is not None and gap.placebo_closed is None]
+        if alone:
+            said.append(
+                f"At {goal_text(goal)} no placebo kept the risk, or none was searched, for: {'; '.join(alone)}."
+            )
+    return said
+
+
+def _has_no_room(gap: Gap) -> bool:
+    return gap.hpa_hours is not None and gap.oracle_hours is not None and gap.hpa_hours <= gap.oracle_hours
 
 
 def knob_table(told: Comparison) -> Table | None:
@@ -118,66 +166,18 @@ def knob_table(told: Comparison) -> Table | None:
             (
                 Cell(name(outcome)),
                 *(Cell(dict(outcome.knobs).get(key, ABSENT)) for key in names),
-                Cell(percent(outcome.chosen_violation, 3)),
+                Cell(share(outcome.chosen_violation)),
             ),
-            is_judged=_is_judged(outcome),
+            is_judged=is_judged(outcome),
         )
         for outcome in tuned
     ]
-    note = "Knobs are the cheapest that kept half of the target before the test span; a policy may choose a plain HPA."
-    return Table("Knobs, chosen before the test span", ("Policy", *names, "Late when chosen"), tuple(rows), note)
-
-
-def setup_rows(told: Comparison) -> tuple[tuple[str, str], ...]:
-    """What was simulated, on which part of the history."""
-    setup, series = told.setup, told.series
-    given = "given" if setup.is_capacity_given else "scaled: the training span's 99.9th percentile needs 30 replicas"
-    rows = [
-        ("Series", f"{series.name}, {count(series.samples)} samples of {duration(series.step_seconds)}"),
-        ("Training until", f"{instant(setup.train_end)} UTC"),
-        ("Knobs chosen on", f"{instant(setup.tuned_from)} to {instant(setup.test_from)} UTC"),
-        ("Judged on", f"{instant(setup.test_from)} to {instant(setup.test_to)} UTC"),
-        ("A replica carries", f"{number(setup.capacity_per_replica, 4)} per sample ({given})"),
-        ("Start-up", duration(setup.startup_seconds)),
-        ("Late", f"waits longer than {duration(setup.slo_wait_seconds)}; target {percent(setup.target_violation, 3)}"),
-        ("Simulated steps", f"{duration(setup.step_seconds)}, requests spread {setup.spread} within a sample"),
-    ]
-    if setup.replica_cost_per_hour is not None:
-        rows.append(("A replica-hour costs", number(setup.replica_cost_per_hour, 4)))
-    return tuple(rows)
-
-
-def headlines(told: Comparison) -> tuple[Headline, ...]:
-    """The numbers for the top of the page."""
-    base, ours = _base(told), _ours(told)
-    lines = []
-    if told.saving is not None:
-        saving = told.saving
-        lines.append(
-            Headline(
-                "Replica-hours saved",
-                percent(saving.value),
-                f"against the tuned HPA; {percent(saving.low)} to {percent(saving.high)} when {saving.days} days are "
-                "drawn anew",
-                saving.low > 0,
-            )
-        )
-    if base is not None and ours is not None:
-        detail = f"of {count(round(ours.requests))} requests; tuned HPA {percent(base.violation, 3)}, target "
-        detail += percent(told.setup.target_violation, 3)
-        lines.append(Headline("Late requests", percent(ours.violation, 3), detail, None))
-        detail = f"tuned HPA {percent(base.utilization)}, with {percent(base.violation, 3)} late"
-        lines.append(Headline("Utilization", percent(ours.utilization), detail, None))
-    nearest = min(
-        (gap for gap in told.gaps if gap.policy.key == "lstm"),
-        key=lambda gap: abs(gap.goal - told.setup.target_violation),
-        default=None,
+    note = (
+        "The cheapest that kept half of the target before the test span, for everybody alike; a policy may choose a "
+        "plain HPA, and then has no knobs of a floor."
     )
-    if nearest is not None:
-        detail = f"of the distance from a tuned HPA to perfect foresight at {percent(nearest.goal, 2)} late; placebo "
-        detail += percent(nearest.placebo_closed, 0)
-        lines.append(Headline("Gap closed", percent(nearest.closed, 0), detail, None))
-    return tuple(lines)
+    head = ("Policy", *(key[:1].upper() + key[1:] for key in names), "Late when chosen")
+    return Table("Knobs, chosen before the test span", head, tuple(rows), note)
 
 
 def name(outcome: Outcome) -> str:
@@ -185,21 +185,61 @@ def name(outcome: Outcome) -> str:
     return outcome.policy.title + TUNINGS[outcome.tuning]
 
 
-def _is_judged(outcome: Outcome) -> bool:
-    return outcome.policy.key == "lstm" and outcome.tuning is Tuning.FROZEN
+def requests(told: Comparison) -> str:
+    """The denominator of every share of requests."""
+    seen = {round(outcome.requests) for outcome in told.outcomes}
+    return f"{' or '.join(count(number) for number in sorted(seen)) or '0'} requests"
 
 
-def _base(told: Comparison) -> Outcome | None:
+def share(ratio: float | None) -> str:
+    """A small share; one that would be rounded away is not said to be nothing."""
+    return "<0.001 %" if ratio is not None and 0 < ratio < 0.000_005 else percent(ratio, 3)
+
+
+def seconds(wait: float) -> str:
+    """A wait; one that would be rounded away is not said to be nothing."""
+    if 0 < wait < 0.0005:
+        return "<0.001 s"
+    return f"{number(wait, 3 if wait < 10 else 2)} s"
+
+
+def is_judged(outcome: Outcome) -> bool:
+    """Whether the verdict is about this row."""
+    return outcome.policy.key == JUDGED and outcome.tuning is Tuning.FROZEN
+
+
+def base_of(told: Comparison) -> Outcome | None:
+    """The tuned HPA that everything is held against."""
     return next((o for o in told.outcomes if o.policy.key == "hpa" and o.tuning is Tuning.FROZEN), None)
 
 
-def _ours(told: Comparison) -> Outcome | None:
-    return next((o for o in told.outcomes if o.policy.family is Family.PREDICTIVE and _is_judged(o)), None)
+def ours_of(told: Comparison) -> Outcome | None:
+    """The row that the verdict is about."""
+    return next((o for o in told.outcomes if is_judged(o)), None)
+
+
+def _goals(told: Comparison) -> list[float]:
+    return sorted({gap.goal for gap in told.gaps}, reverse=True)
+
+
+def goal_text(goal: float) -> str:
+    """A goal without needless zeros: 0.001 is "0.1 %"."""
+    return f"{goal * 100:g} %"
+
+
+def _closed(closed: float | None, hours: float | None) -> Cell:
+    if hours is None:
+        return Cell(ABSENT)
+    return Cell(f"{percent(closed, 0)} ({number(hours, 4)})")
 
 
 def _ratio(part: int | None, whole: int | None) -> str:
     return ABSENT if part is None or whole is None else f"{count(part)} / {count(whole)}"
 
 
-def _span(told: Comparison) -> str:
-    return f"{instant(told.setup.test_from)} to {instant(told.setup.test_to)} UTC"
+def _whole(value: float | None) -> str:
+    return count(None if value is None else round(value))
+
+
+def _money(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:,.2f}"
