@@ -13,8 +13,8 @@ from training.comparison.tables import JUDGED, share
 from training.figures import clock_axis, promise_chart, tick_text
 from training.wording import count, duration, instant, level_name, number, percent, points
 
-_STYLES = {JUDGED: "c-model thick", "hpa": "c-b1", "oracle": "c-b2 d4"}
-_OTHERS = ("c-b3 d3", "c-b4 d5", "c-b5 d2", "c-b6 d6")
+_STYLES = {JUDGED: "c-model thick", "hpa": "c-b1 d3", "oracle": "c-b2 d4"}
+_OTHERS = ("c-b3 dash", "c-b4 d5", "c-b5 d2", "c-b6 d6")
 _TRACKS = (JUDGED, "hpa", "oracle")  # of the shown day; the thick line first, so that it hides no other
 _CHOSEN = {  # where knobs that could have been run came out
     "hpa_shipped": ("HPA as shipped", "c-bad", "cross"),

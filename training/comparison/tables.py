@@ -107,12 +107,7 @@ def gap_table(told: Comparison) -> Table:
     for goal in goals:
         head += [f"At {goal_text(goal)} late, closed (hours)", f"Placebo, at {goal_text(goal)}"]
     first = {gap.goal: gap for gap in told.gaps}
-
-    def limit(title: str, closed: float, hours: list[float | None]) -> Row:
-        cells = [cell for h in hours for cell in (_closed(None if h is None else closed, h), Cell(ABSENT))]
-        return Row((Cell(title), *cells))
-
-    rows = [limit("HPA, tuned", 0.0, [first[goal].hpa_hours for goal in goals])]
+    rows = [_limit("HPA, tuned", [_closed(_of_distance(first[g], 0.0), first[g].hpa_hours) for g in goals])]
     for policy in dict.fromkeys(gap.policy for gap in told.gaps):
         mine = {gap.goal: gap for gap in told.gaps if gap.policy == policy}
         title = policy.title.removeprefix("Predictive, ")
@@ -122,7 +117,8 @@ def gap_table(told: Comparison) -> Table:
             cells.append(_closed(gap.closed, gap.policy_hours) if gap else Cell(ABSENT))
             cells.append(Cell(percent(gap.placebo_closed if gap else None, 0)))
         rows.append(Row(tuple(cells), is_judged=policy.key == JUDGED))
-    rows.append(limit("Perfect foresight", 1.0, [first[goal].oracle_hours for goal in goals]))
+    ends = [_closed(_of_distance(first[g], 1.0), first[g].oracle_hours) for g in goals]
+    rows.append(_limit("Perfect foresight", ends))
     note = (
         "The fewest replica-hours with no more than that share late, every family tuned in hindsight by the same "
         "search: 0 % is a tuned HPA, 100 % perfect foresight. The placebo is the same forecast of "
@@ -149,6 +145,16 @@ def _why_absent(told: Comparison) -> list[str]:
                 f"At {goal_text(goal)} no placebo kept the risk, or none was searched, for: {'; '.join(alone)}."
             )
     return said
+
+
+def _limit(title: str, closed: list[Cell]) -> Row:
+    """An end of the distance, which has no placebo."""
+    return Row((Cell(title), *(cell for one in closed for cell in (one, Cell(ABSENT)))))
+
+
+def _of_distance(gap: Gap, share_of_it: float) -> float | None:
+    """Nothing, where there is no distance to have a share of."""
+    return None if gap.hpa_hours is None or gap.oracle_hours is None or _has_no_room(gap) else share_of_it
 
 
 def _has_no_room(gap: Gap) -> bool:
