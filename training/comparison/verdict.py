@@ -63,6 +63,11 @@ def _against(evidence: Evidence) -> list[str]:
     saving, gap = evidence.saving, evidence.gap
     if saving is None:
         reasons.append("the test span is too short to tell a gain from noise")
+    elif saving.value <= 0:
+        reasons.append(
+            f"it saves nothing: {-saving.value:.1%} more replica-hours, between {-saving.high:.1%} and {-saving.low:.1%} "
+            f"when the {saving.days} days are drawn anew"
+        )
     elif saving.low <= 0:
         reasons.append(
             f"the gain is within noise: {saving.value:.1%} of the replica-hours, between {saving.low:.1%} and "

@@ -34,6 +34,7 @@ def test_a_clear_gain_at_equal_risk_is_worth_using() -> None:
     ("changes", "why"),
     [
         ({"saving": Interval(0.02, -0.03, 0.06, 7)}, "within noise"),
+        ({"saving": Interval(-0.02, -0.05, 0.01, 7)}, "saves nothing: 2.0% more"),
         ({"saving": None}, "too short"),
         ({"gap": 0.05}, "hardly helps"),
         ({"gap": 0.5, "placebo_gap": 0.45}, "hardly helps"),
