@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.comparison.facts import Answer, Comparison, ComparisonReport, Gap, Setup
-from training.comparison.tables import JUDGED, base_of, goal_text, ours_of, requests, share
+from training.comparison.tables import JUDGED, base_of, goal_text, late_ratio, ours_of, requests, share
 from training.tables import Cell, Headline, Row, Table
 from training.wording import ABSENT, count, duration, instant, number, percent
 
@@ -18,8 +18,8 @@ def overview_table(report: ComparisonReport) -> Table:
             Cell(_capital(told.verdict.answer.value), is_best=told.verdict.answer is Answer.USE),
             Cell(percent(_saved(told))),
             Cell(ABSENT if told.saving is None else f"{percent(told.saving.low)} to {percent(told.saving.high)}"),
-            Cell(share(None if ours is None else ours.violation)),
-            Cell(share(None if base is None else base.violation)),
+            Cell(share(None if ours is None else late_ratio(ours))),
+            Cell(share(None if base is None else late_ratio(base))),
             Cell(percent(None if gap is None else gap.closed, 0)),
         )
         rows.append(Row(cells))
@@ -67,12 +67,12 @@ def headlines(told: Comparison) -> tuple[Headline, ...]:
     lines = [_saving_headline(told)]
     if base is not None and ours is not None:
         detail = (
-            f"{count(round(ours.late))} of {requests(told)}; tuned HPA {share(base.violation)}, target "
+            f"{count(round(ours.late))} of {requests(told)}; tuned HPA {share(late_ratio(base))}, target "
             f"{share(told.setup.target_violation)}"
         )
-        lines.append(Headline("Late requests", share(ours.violation), detail))
-        detail = f"with {share(ours.violation)} late; tuned HPA {percent(base.utilization)} with "
-        lines.append(Headline("Utilization", percent(ours.utilization), detail + share(base.violation)))
+        lines.append(Headline("Late requests", share(late_ratio(ours)), detail))
+        detail = f"with {share(late_ratio(ours))} late; tuned HPA {percent(base.utilization)} with "
+        lines.append(Headline("Utilization", percent(ours.utilization), detail + share(late_ratio(base))))
     if gap is not None:
         detail = f"from a tuned HPA to perfect foresight at {goal_text(gap.goal)} late; placebo "
         lines.append(Headline("Gap closed", percent(gap.closed, 0), detail + percent(gap.placebo_closed, 0)))

@@ -32,7 +32,7 @@ def cost_table(told: Comparison) -> Table:
         ]
         cells += [Cell(_money(outcome.money))] if is_priced else []
         cells += [
-            Cell(share(outcome.violation), is_bad=outcome.violation > told.setup.target_violation),
+            Cell(share(late_ratio(outcome)), is_bad=outcome.violation > told.setup.target_violation),
             Cell(count(round(outcome.late))),
             Cell(percent(outcome.utilization)),
         ]
@@ -200,6 +200,11 @@ def requests(told: Comparison) -> str:
 def share(ratio: float | None) -> str:
     """A small share; one that would be rounded away is not said to be nothing."""
     return "<0.001 %" if ratio is not None and 0 < ratio < 0.000_005 else percent(ratio, 3)
+
+
+def late_ratio(outcome: Outcome) -> float | None:
+    """The share of requests that were late; none without requests."""
+    return outcome.violation if outcome.requests else None
 
 
 def seconds(wait: float) -> str:

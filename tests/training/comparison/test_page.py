@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.training.comparison.comparisons import a_bare_comparison, a_comparison, a_comparison_report
+from tests.training.comparison.comparisons import LSTM, a_bare_comparison, a_comparison, a_comparison_report
 from tests.training.outline import Outline
 from training.comparison.facts import Answer, ComparisonReport, Interval
 from training.comparison.page import render_comparison_page
@@ -75,6 +75,34 @@ def test_a_gap_that_does_not_exist_says_why() -> None:
 
     assert "At 0.01 % no setting of the HPA kept the risk" in text
     assert "At 0.01 % no setting kept the risk for: Predictive, persistence." in text
+    assert "Perfect foresight 100 % (2,605) – 100 % (2,605) – – (2,605) –" in text
+
+
+def test_a_tuned_hpa_as_cheap_as_foresight_leaves_nothing_to_close() -> None:
+    told = a_comparison()
+    gaps = tuple(replace(gap, hpa_hours=2604.9, closed=None, placebo_closed=None) for gap in told.gaps)
+
+    text = outline_of(a_comparison_report(replace(told, gaps=gaps))).text
+
+    assert "At 1 % the tuned HPA costs no more than perfect foresight: nothing to close." in text
+
+
+def test_a_placebo_that_does_not_exist_says_why() -> None:
+    told = a_comparison()
+    gaps = tuple(replace(gap, placebo_closed=None) for gap in told.gaps if gap.policy is LSTM)
+
+    text = outline_of(a_comparison_report(replace(told, gaps=gaps))).text
+
+    assert "At 0.1 % no placebo kept the risk, or none was searched, for: Predictive, LSTM." in text
+
+
+def test_a_span_without_requests_has_no_share_of_late_ones() -> None:
+    told = a_comparison()
+    silent = tuple(replace(outcome, requests=0.0, late=0.0) for outcome in told.outcomes)
+
+    text = outline_of(a_comparison_report(replace(told, outcomes=silent))).text
+
+    assert "Late requests – 0 of 0 requests" in text
 
 
 def test_what_does_not_exist_is_a_dash_and_never_nothing() -> None:
