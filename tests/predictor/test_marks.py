@@ -12,7 +12,8 @@ def jumping(period: int, phase: int, *, first_step: int = 0, steps: int = 20_000
     step = first_step + np.arange(steps)
     block = (step - phase) // period
     level = np.exp(size * rng.standard_normal(block.max() + 2))[block - block.min()]
-    return 1000 * level * np.exp(0.01 * rng.standard_normal(steps))
+    values: FloatArray = 1000 * level * np.exp(0.01 * rng.standard_normal(steps))
+    return values
 
 
 def test_demand_that_jumps_every_ten_minutes_has_that_mark() -> None:

@@ -65,8 +65,8 @@ def _against(evidence: Evidence) -> list[str]:
         reasons.append("the test span is too short to tell a gain from noise")
     elif saving.value <= 0:
         reasons.append(
-            f"it saves nothing: {-saving.value:.1%} more replica-hours, between {-saving.high:.1%} and {-saving.low:.1%} "
-            f"when the {saving.days} days are drawn anew"
+            f"it saves nothing: {-saving.value:.1%} more replica-hours, between {-saving.high:.1%} and "
+            f"{-saving.low:.1%} when the {saving.days} days are drawn anew"
         )
     elif saving.low <= 0:
         reasons.append(
