@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from predictor.errors import InputError
 
 ALL_DAYS = frozenset(range(7))
+MOST_SECONDS = 366 * 86400  # of any duration: far beyond use, and safe to add to an instant
 
 
 class Mode(StrEnum):
@@ -44,7 +45,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A window of every week in local time; one that ends before it starts runs past midnight."""
+    """A window of every week in local time; one that ends before it starts runs past midnight.
+
+    An end that the wall clock shows twice, when clocks go back, means the second; a start that it skips, when they go
+    forward, means the hour before.
+    """
 
     name: str
     start: time
@@ -57,12 +62,14 @@ class Schedule:
     def __post_init__(self) -> None:
         try:
             ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a region alone, such as Europe
             raise InputError(
                 f"schedule {self.name}: unknown time zone {self.time_zone!r}; give one such as Europe/Paris"
             ) from error
         if not self.weekdays or not self.weekdays <= ALL_DAYS:
             raise InputError(f"schedule {self.name}: weekdays {sorted(self.weekdays)}; give 0 (Monday) to 6 (Sunday)")
+        if self.start.tzinfo is not None or self.end.tzinfo is not None:
+            raise InputError(f"schedule {self.name}: {self.start} to {self.end}; give the zone as time_zone, not here")
         if self.start == self.end:
             raise InputError(f"schedule {self.name}: starts and ends at {self.start}; give a window")
         _check_override(f"schedule {self.name}", self.min_replicas, self.demand_factor)
@@ -70,18 +77,24 @@ class Schedule:
     def concerns(self, start: datetime, end: datetime) -> bool:
         """Whether one of the windows touches [start, end]."""
         zone = ZoneInfo(self.time_zone)
+        start, end = start.astimezone(UTC), end.astimezone(UTC)  # two times of one zone would compare by wall clock
         day, last = start.astimezone(zone).date() - timedelta(days=1), end.astimezone(zone).date()
         while day <= last:
             if day.weekday() in self.weekdays:
-                opens = datetime.combine(day, self.start, zone)
-                closes = datetime.combine(day if self.end > self.start else day + timedelta(days=1), self.end, zone)
-                if opens <= end and start < closes:
+                closing_day = day if self.end > self.start else day + timedelta(days=1)
+                if min(_readings(day, self.start, zone)) <= end and start < max(_readings(closing_day, self.end, zone)):
                     return True
             day += timedelta(days=1)
         return False
 
 
 Override = Event | Schedule
+
+
+def _readings(day: date, wall: time, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The instants that a wall clock's time may mean; they differ only where clocks change."""
+    local = datetime.combine(day, wall, zone)
+    return local.replace(fold=0).astimezone(UTC), local.replace(fold=1).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +112,11 @@ class GuardrailSettings:
     experience_demand: float | None = None  # highest demand on which the settings were chosen; None: no limit
 
     def __post_init__(self) -> None:
-        for name in ("stale_after_seconds", "hold_seconds", "scale_down_window_seconds", "scale_up_replicas"):
-            if getattr(self, name) < 0:
-                raise InputError(f"{name} is {getattr(self, name)}; give 0 or more")
+        for name in ("stale_after_seconds", "hold_seconds", "scale_down_window_seconds"):
+            if not 0 <= getattr(self, name) <= MOST_SECONDS:
+                raise InputError(f"{name} is {getattr(self, name)}; give 0 to {MOST_SECONDS}, which is a year")
+        if self.scale_up_replicas < 0:
+            raise InputError(f"scale_up_replicas is {self.scale_up_replicas}; give 0 or more")
         if not 0 <= self.small_change_ratio < 1:
             raise InputError(f"small_change_ratio is {self.small_change_ratio}; give a share from 0 to below 1")
         if not 0 <= self.collapse_ratio < 1:
@@ -110,7 +125,7 @@ class GuardrailSettings:
             raise InputError(
                 f"release_ratio_per_minute is {self.release_ratio_per_minute}; give a share above 0, up to 1"
             )
-        if not self.scale_up_ratio >= 1:
+        if not (math.isfinite(self.scale_up_ratio) and self.scale_up_ratio >= 1):
             raise InputError(f"scale_up_ratio is {self.scale_up_ratio}; give 1 or more")
         if self.experience_demand is not None and not self.experience_demand > 0:
             raise InputError(f"experience_demand is {self.experience_demand}; give a demand above 0, or leave it out")
@@ -154,6 +169,8 @@ class ScalingSpec:
         for name in ("startup_seconds", "control_delay_seconds", "slo_wait_seconds"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InputError(f"{where}: {name} is {getattr(self, name)}; give 0 or more seconds")
+        if self.horizon_seconds > MOST_SECONDS:
+            raise InputError(f"{where}: horizon_seconds is {self.horizon_seconds}; give at most {MOST_SECONDS}, a year")
         if self.lead_seconds > self.horizon_seconds:
             raise InputError(
                 f"{where}: new pods serve {self.lead_seconds:g} s after the demand that asks for them was sampled, "
