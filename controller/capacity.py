@@ -10,12 +10,14 @@ from controller.spec import ScalingSpec
 from controller.vocabulary import Observation, Reason, Recommendation
 from predictor.forecast import Forecast
 
+MOST_REPLICAS = 2**31 - 1  # a replica count is an int32 in Kubernetes
+CLOCK_SKEW_SECONDS = 5  # by which another machine's clock may be ahead of ours
 _ROUNDING = 1e-9  # of a replica: what floating point adds to an exact multiple must not cost a pod
 
 
 def replicas_for(demand: float, target_per_replica: float) -> int:
     """The fewest replicas that carry this demand."""
-    return max(0, math.ceil(demand / target_per_replica - _ROUNDING))
+    return max(0, math.ceil(min(demand / target_per_replica, MOST_REPLICAS) - _ROUNDING))
 
 
 def plan_capacity(spec: ScalingSpec, seen: Observation) -> Recommendation:
@@ -42,7 +44,7 @@ def doubt_about(spec: ScalingSpec, seen: Observation, forecast: Forecast, steps:
     """Why this forecast, which has to reach so many steps, must not be followed now, or None."""
     rails = spec.guardrails
     age = (seen.now - forecast.issued_at).total_seconds()
-    if not 0 <= age <= rails.stale_after_seconds:  # one from the future is another clock's
+    if not -CLOCK_SKEW_SECONDS <= age <= rails.stale_after_seconds:  # one from the future is another clock's
         return Reason.FORECAST_STALE
     if not seen.is_trusted:
         return Reason.NOT_TRUSTED

@@ -7,9 +7,9 @@ nothing to say.  Three stages: what is wished for, how the floor may move there,
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from controller.capacity import announced_replicas, reactive_replicas, replicas_for
+from controller.capacity import MOST_REPLICAS, announced_replicas, reactive_replicas, replicas_for
 from controller.spec import ScalingSpec
 from controller.vocabulary import Memory, Observation, Reason, Recommendation
 
@@ -23,9 +23,7 @@ def hold_without_forecast(
     if asked.replicas is not None:
         return asked
     floor = memory.floor or 0
-    is_blind = seen.demand is None and seen.hpa_alone_replicas is None
-    patience = timedelta(seconds=spec.guardrails.hold_seconds)
-    if floor and (is_blind or (memory.opinion_at is not None and seen.now - memory.opinion_at <= patience)):
+    if floor and (seen.is_blind or is_recent(memory.opinion_at, spec, seen)):
         return Recommendation(floor, Reason.HELD)
     return Recommendation(0, Reason.HPA_GOVERNS)
 
@@ -43,7 +41,7 @@ def limit_scale_up(spec: ScalingSpec, seen: Observation, memory: Memory, asked: 
     if seen.demand is not None:
         need = replicas_for(max(seen.demand, 0.0), spec.target_per_replica)
         rails = spec.guardrails
-        highest = max(held, int(need * rails.scale_up_ratio), need + rails.scale_up_replicas)
+        highest = max(held, int(min(need * rails.scale_up_ratio, MOST_REPLICAS)), need + rails.scale_up_replicas)
     if asked.replicas <= highest:
         return asked
     return Recommendation(highest, Reason.SCALE_UP_LIMITED, asked.demand)
@@ -87,9 +85,10 @@ def limit_release(spec: ScalingSpec, seen: Observation, memory: Memory, asked: R
     """The floor falls by no more than a share of itself per minute, but always by one replica if it falls."""
     assert asked.replicas is not None  # noqa: S101
     floor = memory.floor or 0
-    if asked.replicas >= floor or memory.decided_at is None:
+    if asked.replicas >= floor:
         return asked
-    minutes = max((seen.now - memory.decided_at).total_seconds(), 0.0) / 60
+    # A floor of unknown age, as after a restart, does not fall yet.
+    minutes = max((seen.now - (memory.decided_at or seen.now)).total_seconds(), 0.0) / 60
     lowest = int(floor * max(1 - spec.guardrails.release_ratio_per_minute * minutes, 0.0))
     if asked.replicas >= lowest:
         return asked
@@ -104,7 +103,12 @@ def follow_announcements(spec: ScalingSpec, seen: Observation, memory: Memory, a
 
 
 def keep_reactive_answer(spec: ScalingSpec, seen: Observation, memory: Memory, asked: Recommendation) -> Recommendation:
-    """A forecast may add replicas, never starve present load."""
+    """A forecast may add replicas, never starve present load.
+
+    While demand is not known, its last answer stays: for a while, and for good if the HPA's is not known either.
+    """
+    if seen.demand is None:
+        return _at_least(asked, memory.reactive_replicas or 0, Reason.HELD)
     return _at_least(asked, reactive_replicas(spec, seen) or 0, Reason.REACTIVE_DEMAND)
 
 
@@ -112,11 +116,14 @@ def let_the_hpa_govern(spec: ScalingSpec, seen: Observation, memory: Memory, ask
     """Without an opinion of our own the user's HPA decides, as it would without us.
 
     The HPA above our floor may aim at fuller replicas than it would alone, because the floor carries the foreseeable
-    part; when there is no floor, that would be too few.
+    part.  Where there is no floor, or demand has not been known for so long that it could not rise, those are too few.
     """
-    if memory.opinion_at == seen.now:
+    has_opinion = asked.demand is not None
+    if has_opinion and (seen.demand is not None or is_recent(memory.demand_at, spec, seen)):
         return asked
-    return _at_least(asked, seen.hpa_alone_replicas or 0, Reason.HPA_GOVERNS)
+    if seen.hpa_alone_replicas is None:
+        return _at_least(asked, memory.hpa_alone_replicas or 0, Reason.HELD)
+    return _at_least(asked, seen.hpa_alone_replicas, Reason.HPA_GOVERNS)
 
 
 def stay_within_bounds(spec: ScalingSpec, seen: Observation, memory: Memory, asked: Recommendation) -> Recommendation:
@@ -144,6 +151,11 @@ LAST_WORDS: tuple[Guardrail, ...] = (
     stay_within_bounds,
 )
 GUARDRAILS = WISHES + MOVES + LAST_WORDS
+
+
+def is_recent(at: datetime | None, spec: ScalingSpec, seen: Observation) -> bool:
+    """Whether the floor may still rest on what was known then."""
+    return at is not None and seen.now - at <= timedelta(seconds=spec.guardrails.hold_seconds)
 
 
 def _at_least(asked: Recommendation, replicas: int, reason: Reason) -> Recommendation:

@@ -21,7 +21,7 @@ class Reason(StrEnum):
     NOT_TRUSTED = "NotTrusted"  # its score does not earn a say
     OUTSIDE_EXPERIENCE = "OutsideExperience"  # demand is higher than anything the settings were chosen on
     HPA_GOVERNS = "HPAGoverns"  # no opinion of our own: the floor is what the HPA alone would hold
-    HELD = "Held"  # no forecast to go by for the moment: the last floor stays
+    HELD = "Held"  # nothing to go by for the moment: what was held stays
     SMALL_CHANGE = "SmallChange"  # not worth a scale-down
     SCALE_DOWN_STABILIZED = "ScaleDownStabilized"  # a recent recommendation was higher
     DEMAND_COLLAPSED = "DemandCollapsed"  # demand fell at once, as in an outage: it is expected back
@@ -45,6 +45,11 @@ class Observation:
     forecast: Forecast | None = None  # the newest one, however old
     is_trusted: bool = True  # the score card's verdict on this workload's forecasts
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is known of present load."""
+        return self.demand is None and self.hpa_alone_replicas is None
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -63,6 +68,9 @@ class Memory:
     opinion_at: datetime | None = None  # when a forecast was last followed
     decided_at: datetime | None = None
     recommendations: tuple[tuple[datetime, int], ...] = ()  # falling ones within the scale-down window, oldest first
+    demand_at: datetime | None = None  # when present demand was last known
+    reactive_replicas: int | None = None  # what it asked for then; at a fresh start without data, the replicas found
+    hpa_alone_replicas: int | None = None  # the HPA's own answer when it was last known
 
 
 @dataclass(frozen=True, slots=True)
