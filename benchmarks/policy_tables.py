@@ -8,7 +8,8 @@ from benchmarks.policy_cells import GOALS, Cell, mean
 
 INTRODUCTION = (
     "`python -m benchmarks.policy` wrote this.  Capacity is scaled so that the training span's 99.9th percentile needs "
-    "30 replicas; violation is the share of requests that wait longer than 2 s.\n"
+    "30 replicas; violation is the share of requests that wait longer than 2 s.  The LSTM and its placebo run at every "
+    "start-up time listed here, the other forecasters only at the one given by `--full`.\n"
 )
 NAMES = {
     "lstm": "LSTM",
