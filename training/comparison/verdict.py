@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.comparison.facts import Answer, Interval
+from training.wording import percent
 
 LEAST_GAP = 0.1  # of the distance to perfect foresight; less is grid noise
 LEAST_DAYS = 3.0  # of test span; fewer say little about rare surges
@@ -45,15 +46,15 @@ def answer(evidence: Evidence) -> tuple[Answer, str, tuple[str, ...]]:
     saved = 1 - evidence.lstm.replica_hours / evidence.hpa.replica_hours if evidence.hpa.replica_hours else 0.0
     lstm, hpa = evidence.lstm, evidence.hpa
     facts = (
-        f"{abs(saved):.1%} {'fewer' if saved >= 0 else 'more'} replica-hours than the HPA tuned in the same way "
-        f"({lstm.replica_hours:,.0f} against {hpa.replica_hours:,.0f}), with {lstm.violation:.3%} of requests late "
-        f"against {hpa.violation:.3%}"
+        f"{percent(abs(saved))} {'fewer' if saved >= 0 else 'more'} replica-hours than the HPA tuned in the same way "
+        f"({lstm.replica_hours:,.0f} against {hpa.replica_hours:,.0f}), with {percent(lstm.violation, 3)} of requests "
+        f"late against {percent(hpa.violation, 3)}"
     )
     if against:
-        return Answer.KEEP, f"Keep your HPA: {against[0]}.", (*_sentences(against), _sentence(facts))
+        return Answer.KEEP, f"Keep your HPA: {against[0]}.", (*_sentences(against[1:]), _sentence(facts))
     doubts = _doubts(evidence)
     if doubts:
-        return Answer.OBSERVE, f"Observe first: {doubts[0]}.", (*_sentences(doubts), _sentence(facts))
+        return Answer.OBSERVE, f"Observe first: {doubts[0]}.", (*_sentences(doubts[1:]), _sentence(facts))
     return Answer.USE, f"Use it: {facts}.", _sentences(_support(evidence))
 
 
@@ -65,25 +66,28 @@ def _against(evidence: Evidence) -> list[str]:
         reasons.append("the test span is too short to tell a gain from noise")
     elif saving.value <= 0:
         reasons.append(
-            f"it saves nothing: {-saving.value:.1%} more replica-hours, between {-saving.high:.1%} and "
-            f"{-saving.low:.1%} when the {saving.days} days are drawn anew"
+            f"it saves nothing: {percent(-saving.value)} more replica-hours, between {percent(-saving.high)} and "
+            f"{percent(-saving.low)} when the {saving.days} days are drawn anew"
         )
     elif saving.low <= 0:
         reasons.append(
-            f"the gain is within noise: {saving.value:.1%} of the replica-hours, between {saving.low:.1%} and "
-            f"{saving.high:.1%} when the {saving.days} days are drawn anew"
+            f"the gain is within noise: {percent(saving.value)} of the replica-hours, between {percent(saving.low)} "
+            f"and {percent(saving.high)} when the {saving.days} days are drawn anew"
         )
     if gap is not None and gap - (evidence.placebo_gap or 0.0) < LEAST_GAP:
         reasons.append(
-            f"at this risk the forecast hardly helps: even with knobs chosen in hindsight it closes {gap:.0%} of the "
-            f"distance to perfect foresight, and a forecast of another time {evidence.placebo_gap or 0.0:.0%}"
+            f"at this risk the forecast hardly helps: even with knobs chosen in hindsight it closes {percent(gap, 0)} of "
+            f"the distance to perfect foresight, and a forecast of another time {percent(evidence.placebo_gap or 0.0, 0)}"
         )
-    reasons += [
-        f"the LSTM is not needed: {simple.title} does as well ({simple.replica_hours:,.0f} replica-hours against "
-        f"{evidence.lstm.replica_hours:,.0f}, {simple.violation:.3%} late)"
-        for simple in evidence.simple
-        if _does_as_well(simple, evidence)
-    ]
+    rivals = [simple for simple in evidence.simple if _does_as_well(simple, evidence)]
+    if rivals:
+        best = min(rivals, key=lambda rival: rival.replica_hours)
+        gain = 1 - best.replica_hours / evidence.hpa.replica_hours
+        reasons.append(
+            f"the LSTM is not needed: {best.title} does as well ({best.replica_hours:,.0f} replica-hours against "
+            f"{evidence.lstm.replica_hours:,.0f}, {percent(best.violation, 3)} late) and would save {percent(gain)} "
+            "itself"
+        )
     return reasons
 
 
@@ -99,13 +103,13 @@ def _doubts(evidence: Evidence) -> list[str]:
     worst = max(KEEPS_TARGET * evidence.target, BESIDE_HPA * evidence.hpa.violation)
     if evidence.lstm.violation > worst:
         reasons.append(
-            f"it is cheaper but kept the promise less well than it was tuned for: {evidence.lstm.violation:.3%} late "
-            f"for a target of {evidence.target:.3%}, and the HPA {evidence.hpa.violation:.3%}"
+            f"it is cheaper but kept the promise less well than it was tuned for: {percent(evidence.lstm.violation, 3)} "
+            f"late for a target of {percent(evidence.target, 3)}, and the HPA {percent(evidence.hpa.violation, 3)}"
         )
     if evidence.no_opinion_ratio > MOST_SILENCE:
         reasons.append(
-            f"for {evidence.no_opinion_ratio:.0%} of the time it had no opinion, because demand left everything that "
-            "the knobs were chosen on"
+            f"for {percent(evidence.no_opinion_ratio, 0)} of the time it had no opinion, because demand left everything "
+            "that the knobs were chosen on"
         )
     if evidence.test_days < LEAST_DAYS:
         reasons.append(f"only {evidence.test_days:.1f} days were judged; read more --days")
@@ -120,16 +124,16 @@ def _support(evidence: Evidence) -> list[str]:
     saving, gap = evidence.saving, evidence.gap
     if saving is not None:
         reasons.append(
-            f"the saving is {saving.low:.1%} to {saving.high:.1%} when the {saving.days} days are drawn anew "
+            f"the saving is {percent(saving.low)} to {percent(saving.high)} when the {saving.days} days are drawn anew "
             "(90 % interval)"
         )
     if gap is not None:
         reasons.append(
-            f"in hindsight it closes {gap:.0%} of the distance from a tuned HPA to perfect foresight; a forecast of "
-            f"another time closes {evidence.placebo_gap or 0.0:.0%}"
+            f"in hindsight it closes {percent(gap, 0)} of the distance from a tuned HPA to perfect foresight; a forecast "
+            f"of another time closes {percent(evidence.placebo_gap or 0.0, 0)}"
         )
     reasons += [
-        f"{simple.title} needs {simple.replica_hours:,.0f} replica-hours with {simple.violation:.3%} late"
+        f"{simple.title} needs {simple.replica_hours:,.0f} replica-hours with {percent(simple.violation, 3)} late"
         for simple in evidence.simple
     ]
     return reasons
