@@ -76,8 +76,9 @@ def _against(evidence: Evidence) -> list[str]:
         )
     if gap is not None and gap - (evidence.placebo_gap or 0.0) < LEAST_GAP:
         reasons.append(
-            f"at this risk the forecast hardly helps: even with knobs chosen in hindsight it closes {percent(gap, 0)} of "
-            f"the distance to perfect foresight, and a forecast of another time {percent(evidence.placebo_gap or 0.0, 0)}"
+            f"at this risk the forecast hardly helps: even with knobs chosen in hindsight it closes {percent(gap, 0)} "
+            "of the distance to perfect foresight, and a forecast of another time "
+            f"{percent(evidence.placebo_gap or 0.0, 0)}"
         )
     rivals = [simple for simple in evidence.simple if _does_as_well(simple, evidence)]
     if rivals:
@@ -103,13 +104,13 @@ def _doubts(evidence: Evidence) -> list[str]:
     worst = max(KEEPS_TARGET * evidence.target, BESIDE_HPA * evidence.hpa.violation)
     if evidence.lstm.violation > worst:
         reasons.append(
-            f"it is cheaper but kept the promise less well than it was tuned for: {percent(evidence.lstm.violation, 3)} "
-            f"late for a target of {percent(evidence.target, 3)}, and the HPA {percent(evidence.hpa.violation, 3)}"
+            f"it is cheaper but kept the promise less well than it was tuned for: "
+            f"{percent(evidence.lstm.violation, 3)} late for a target of {percent(evidence.target, 3)}, and the HPA {percent(evidence.hpa.violation, 3)}"
         )
     if evidence.no_opinion_ratio > MOST_SILENCE:
         reasons.append(
-            f"for {percent(evidence.no_opinion_ratio, 0)} of the time it had no opinion, because demand left everything "
-            "that the knobs were chosen on"
+            f"for {percent(evidence.no_opinion_ratio, 0)} of the time it had no opinion, because demand left "
+            "everything that the knobs were chosen on"
         )
     if evidence.test_days < LEAST_DAYS:
         reasons.append(f"only {evidence.test_days:.1f} days were judged; read more --days")
@@ -129,8 +130,8 @@ def _support(evidence: Evidence) -> list[str]:
         )
     if gap is not None:
         reasons.append(
-            f"in hindsight it closes {percent(gap, 0)} of the distance from a tuned HPA to perfect foresight; a forecast "
-            f"of another time closes {percent(evidence.placebo_gap or 0.0, 0)}"
+            f"in hindsight it closes {percent(gap, 0)} of the distance from a tuned HPA to perfect foresight; a "
+            f"forecast of another time closes {percent(evidence.placebo_gap or 0.0, 0)}"
         )
     reasons += [
         f"{simple.title} needs {simple.replica_hours:,.0f} replica-hours with {percent(simple.violation, 3)} late"
