@@ -104,8 +104,9 @@ def _doubts(evidence: Evidence) -> list[str]:
     worst = max(KEEPS_TARGET * evidence.target, BESIDE_HPA * evidence.hpa.violation)
     if evidence.lstm.violation > worst:
         reasons.append(
-            f"it is cheaper but kept the promise less well than it was tuned for: "
-            f"{percent(evidence.lstm.violation, 3)} late for a target of {percent(evidence.target, 3)}, and the HPA {percent(evidence.hpa.violation, 3)}"
+            "it is cheaper but kept the promise less well than it was tuned for: "
+            f"{percent(evidence.lstm.violation, 3)} late for a target of {percent(evidence.target, 3)}, and the HPA "
+            f"{percent(evidence.hpa.violation, 3)}"
         )
     if evidence.no_opinion_ratio > MOST_SILENCE:
         reasons.append(
