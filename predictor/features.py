@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,7 +109,7 @@ def log_offset(values: FloatArray) -> float:
 
 def build_window(
     schema: FeatureSchema,
-    values: FloatArray,
+    values: npt.NDArray[np.floating],
     first_step: IntArray,
     offset: FloatArray,
     time: int,
@@ -180,7 +181,7 @@ class _Clock:
         """The same stretches, seen from the last `time` origins only."""
         return _Clock(self.schema, self.history, time, skipped=self.time - time)
 
-    def cut(self, values: FloatArray, lag: int) -> FloatArray:
+    def cut(self, values: npt.NDArray[Any], lag: int) -> npt.NDArray[Any]:
         """(batch, length) samples around the last `time` ones, `lag` steps earlier; NaN where there are none."""
         first = self.history - self.time - self.lead_in - lag
         last = first + self.length

@@ -15,10 +15,10 @@ import numpy as np
 
 from predictor.bundle import Bundle, read_bundle
 from predictor.errors import InputError
-from predictor.experts import expert_count, simple_experts
+from predictor.experts import AnyFloat, ExpertSettings, expert_count, simple_experts
 from predictor.features import FeatureSchema, build_window, log_offset
 from predictor.forecast import Float32Array, Forecast, IntArray, IssuedForecasts
-from predictor.online import OnlineSettings, OnlineState, initial_state, issue, learn
+from predictor.online import OnlineSettings, OnlineState, Resolved, initial_state, issue, learn
 from predictor.runtime import Runtime
 from predictor.series import FloatArray, Series
 
@@ -84,6 +84,42 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Many workloads on one grid, all known up to the same sample."""
+
+    values: AnyFloat  # (batch, time) demand, NaN where not observed
+    first_step: IntArray  # (batch,) number of the first sample's step since the epoch
+    offset: FloatArray  # (batch,) the logarithm's
+    covariates: FloatArray | None = None  # (batch, time, covariate)
+    events: FloatArray | None = None  # (batch, time + horizon)
+    kinds: IntArray | None = None  # (batch, origin, horizon), see `Forecaster.kinds`
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def rows(self, chosen: slice) -> Batch:
+        """Some of the workloads."""
+        return Batch(
+            self.values[chosen],
+            self.first_step[chosen],
+            self.offset[chosen],
+            None if self.covariates is None else self.covariates[chosen],
+            None if self.events is None else self.events[chosen],
+            None if self.kinds is None else self.kinds[chosen],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rolled:
+    """What was issued at consecutive origins, log-relative, and what became known meanwhile."""
+
+    final: Float32Array  # (batch, origin, head, horizon, level), calibrated
+    network: Float32Array  # the same, the network alone
+    log_level: FloatArray  # (batch, origin)
+    resolved: tuple[Resolved, ...]  # one per origin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Forecaster:
     """A bundle and its runtime."""
 
@@ -108,6 +144,11 @@ class Forecaster:
     def horizon(self) -> int:
         """Steps ahead."""
         return self.schema.horizon
+
+    @property
+    def experts(self) -> ExpertSettings:
+        """What the simple experts beside the network need to know."""
+        return ExpertSettings(self.horizon, self.bundle.card.step_seconds, self.schema.season_steps)
 
     def offset(self, series: Series) -> float:
         """The logarithm's offset: the one learnt with this series, else from the history itself."""
@@ -210,61 +251,80 @@ class Forecaster:
         return relative, window.to_demand(relative[:, None])[:, 0]
 
     def replay(self, history: History, first: int, last: int, state: OnlineState | None = None) -> Replay:
-        """Issue forecasts at origins first..last-1 in order, learning from each outcome when it becomes known."""
+        """Issue forecasts at origins first..last-1 in order, learning from each outcome when it becomes known.
+
+        `state` goes on from an earlier replay, and is changed in place.
+        """
         series = history.series
         if not 0 <= first < last <= len(series):
             raise InputError(f"{series.name}: origins {first} to {last} are outside its {len(series)} samples")
-        offset = self.offset(series)
-        network, log_level = self._network_rolling(history, first, last, offset)
-        origins = np.arange(first, last)
-        simple = simple_experts(
-            np.asarray(series.values),
-            origins,
-            log_level,
-            offset,
-            horizon=self.horizon,
-            levels=len(self.levels),
-            step_seconds=series.step_seconds,
-            season_steps=self.schema.season_steps,
-        )
+        offset, origins = self.offset(series), np.arange(first, last)
         kinds = self.kinds(series, origins)
         if state is None:
             state = initial_state(self.settings, expert_count(), kinds=1 if kinds is None else 2)
-        log_demand = np.log(series.values + offset)
-        mixed = np.empty_like(network)
-        for row, origin in enumerate(origins):
-            experts = np.concatenate([network[row : row + 1], simple[row]])[None].astype(np.float64)
-            state = learn(self.settings, state, log_demand[origin : origin + 1])
-            kind = None if kinds is None else kinds[row : row + 1]
-            final, state = issue(self.settings, state, experts, log_level[row : row + 1], kind)
-            mixed[row] = final[0]
-        calibrated = self._issued(series, origins, mixed, log_level, offset)
-        return Replay(calibrated, self._issued(series, origins, network, log_level, offset), state)
-
-    def _network_rolling(
-        self, history: History, first: int, last: int, offset: float
-    ) -> tuple[Float32Array, FloatArray]:
-        """The network at consecutive origins: features once, then overlapping contexts in batches."""
-        schema, series = self.schema, history.series
-        context, count = schema.context, last - first
-        begin = max(last - count - context - schema.history_steps, 0)
-        window = build_window(
-            schema,
+        begin = max(first - self.schema.history_steps - self.schema.context, 0)
+        batch = Batch(
             np.asarray(series.values[begin:last])[None],
             np.array([first_step(series) + begin]),
             np.array([offset]),
-            count + context - 1,
-            count,
             None if history.covariates is None else history.covariates[None, begin:last],
-            None if history.events is None else history.events[None, begin : last + schema.horizon],
+            None if history.events is None else history.events[None, begin : last + self.horizon],
+            None if kinds is None else kinds[None],
         )
-        windows = np.lib.stride_tricks.sliding_window_view(window.steps[0], context, axis=0)  # (count, F, context)
-        parts = []
-        for start in range(0, count, _BATCH):
-            chunk = slice(start, start + _BATCH)
-            steps = np.ascontiguousarray(windows[chunk].transpose(0, 2, 1))
-            parts.append(self.runtime.run(steps, window.origin[0, chunk], window.ahead[0, chunk]))
-        return np.concatenate(parts), window.log_level[0]
+        rolled = self.advance(batch, last - first, state)
+        calibrated = self._issued(series, origins, rolled.final[0], rolled.log_level[0], offset)
+        return Replay(calibrated, self._issued(series, origins, rolled.network[0], rolled.log_level[0], offset), state)
+
+    def advance(self, batch: Batch, count: int, state: OnlineState) -> Rolled:
+        """Issue the forecasts of the last `count` samples of many workloads, in order; changes `state` in place.
+
+        Each outcome is learnt from before the forecast of its instant is issued.
+        """
+        network, log_level = self._network_rolling(batch, count)
+        simple = simple_experts(self.experts, batch.values, count, log_level, batch.offset)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            log_demand = np.log(batch.values[:, -count:] + batch.offset[:, None])
+        final, resolved = np.empty_like(network), []
+        for at in range(count):
+            points = np.broadcast_to(simple[:, at, ..., None], (*simple[:, at].shape, len(self.levels)))
+            experts = np.concatenate([network[:, at, None], points], axis=1)
+            resolved.append(learn(self.settings, state, log_demand[:, at]))
+            kind = None if batch.kinds is None else batch.kinds[:, at]
+            final[:, at] = issue(self.settings, state, experts, log_level[:, at], kind)
+        return Rolled(final, network, log_level, tuple(resolved))
+
+    def _network_rolling(self, batch: Batch, count: int) -> tuple[Float32Array, FloatArray]:
+        """The network at the last `count` samples: (batch, count, head, horizon, level), and the level each is
+        relative to, (batch, count).  Features once, then overlapping contexts in batches."""
+        rows = max(1, min(_CHUNK, _BATCH * 4 // count))
+        parts = [self._network_chunk(batch.rows(slice(at, at + rows)), count) for at in range(0, len(batch), rows)]
+        network, log_level = zip(*parts, strict=True)
+        return np.concatenate(network), np.concatenate(log_level)
+
+    def _network_chunk(self, batch: Batch, count: int) -> tuple[Float32Array, FloatArray]:
+        schema = self.schema
+        window = build_window(
+            schema,
+            batch.values,
+            batch.first_step,
+            batch.offset,
+            schema.context + count - 1,
+            count,
+            batch.covariates,
+            batch.events,
+        )
+        if count == 1:
+            relative = self.runtime.run(window.steps, window.origin[:, 0], window.ahead[:, 0])
+            return relative[:, None], window.log_level
+        steps = np.lib.stride_tricks.sliding_window_view(window.steps, schema.context, axis=1)
+        found = []
+        for row in range(len(batch)):  # (count, feature, context)
+            for start in range(0, count, _BATCH):
+                chunk = slice(start, start + _BATCH)
+                contexts = np.ascontiguousarray(steps[row, chunk].transpose(0, 2, 1))
+                found.append(self.runtime.run(contexts, window.origin[row, chunk], window.ahead[row, chunk]))
+        network = np.concatenate(found)
+        return network.reshape(len(batch), count, *network.shape[1:]), window.log_level
 
     def _issued(
         self, series: Series, origins: IntArray, relative: Float32Array, log_level: FloatArray, offset: float

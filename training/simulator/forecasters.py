@@ -91,9 +91,9 @@ def calibrate_points(
     out = np.empty((count, len(origins), 2, settings.horizon, len(settings.levels)), dtype=np.float32)
     level = np.zeros(count)  # quantiles are tracked in log demand itself
     for row in range(len(origins)):
-        state = learn(settings, state, np.repeat(log_demand[row], count))
+        learn(settings, state, np.repeat(log_demand[row], count))
         quantiles = np.repeat(both[:, row, None, :, :, None], len(settings.levels), axis=-1)
         kind = None if kinds is None else np.repeat(kinds[row : row + 1], count, axis=0)
-        final, state = issue(settings, state, quantiles, level, kind)
+        final = issue(settings, state, quantiles, level, kind)
         out[:, row] = np.maximum(np.exp(final) - offset, 0.0)
     return out
