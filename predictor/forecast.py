@@ -73,3 +73,13 @@ def level_index(levels: tuple[float, ...], level: float) -> int:
         if abs(candidate - level) < 1e-9:
             return position
     raise InputError(f"quantile level {level} is not among {', '.join(f'{q:g}' for q in levels)}; choose one of these")
+
+
+def at_levels(quantiles: npt.NDArray[np.floating], levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:
+    """Quantiles (..., level) interpolated to other levels, (..., wanted); beyond the outermost, these themselves."""
+    known, columns = np.asarray(levels), []
+    for level in wanted:
+        right = int(np.clip(np.searchsorted(known, level), 1, len(known) - 1))
+        share = np.clip((level - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0)
+        columns.append((1 - share) * quantiles[..., right - 1] + share * quantiles[..., right])
+    return np.stack(columns, axis=-1).astype(np.float64)

@@ -176,9 +176,9 @@ class Forecaster:
                 NoForecast.TOO_SHORT,
                 f"{series.name}: {len(series)} samples, {self.schema.minimum_steps} needed; wait, or read more --days",
             )
-        context = series.values[-self.schema.context :]
-        seen = np.flatnonzero(np.isfinite(context))
-        age = len(context) - 1 - int(seen[-1]) if seen.size else len(context)
+        context = np.asarray(series.values)[None, -self.schema.context :]
+        ages, missing_ratios = _age_and_missing(context)
+        age, missing = int(ages[0]), float(missing_ratios[0])
         if now is not None:
             age += max(0, int((now - series.end).total_seconds() // series.step_seconds))
         if age > STALE_AFTER_STEPS:
@@ -188,12 +188,11 @@ class Forecaster:
                 f"{series.name}: nothing observed in the last {age} steps of {series.step_seconds} s, at most "
                 f"{STALE_AFTER_STEPS} allowed; check the scrape job, or ask --at a time that has data",
             )
-        missing = 1 - seen.size / len(context)
         if missing > MAX_MISSING_RATIO:
             return Refusal(
                 series.name,
                 NoForecast.GAPPY,
-                f"{series.name}: {missing:.0%} of the last {len(context)} samples missing, at most "
+                f"{series.name}: {missing:.0%} of the last {context.shape[1]} samples missing, at most "
                 f"{MAX_MISSING_RATIO:.0%} allowed; check the scrape job",
             )
         return None
@@ -331,6 +330,25 @@ class Forecaster:
     ) -> IssuedForecasts:
         demand = np.maximum(np.exp(relative + log_level[:, None, None, None]) - offset, 0.0).astype(np.float32)
         return IssuedForecasts(series.name, origins, self.levels, demand[:, 0], demand[:, 1])
+
+
+def survey(context: AnyFloat, known_steps: IntArray, schema: FeatureSchema) -> tuple[NoForecast | None, ...]:
+    """For each workload why its newest samples allow no forecast, None when they do.
+
+    context: (batch, context) ending now.  known_steps: (batch,) length of each history.
+    """
+    age, missing = _age_and_missing(context)
+    worst = np.where(missing > MAX_MISSING_RATIO, 1, 0)
+    worst[age > STALE_AFTER_STEPS] = 2
+    worst[known_steps < schema.minimum_steps] = 3
+    return tuple((None, NoForecast.GAPPY, NoForecast.STALE, NoForecast.TOO_SHORT)[kind] for kind in worst.tolist())
+
+
+def _age_and_missing(context: AnyFloat) -> tuple[IntArray, FloatArray]:
+    """Steps since the last observed sample, and the share of samples not observed: two times (batch,)."""
+    seen = np.isfinite(context)
+    age = np.where(seen.any(axis=1), np.argmax(seen[:, ::-1], axis=1), context.shape[1])
+    return age, 1 - seen.mean(axis=1)
 
 
 def with_levels(settings: OnlineSettings, season_steps: tuple[int, ...]) -> OnlineSettings:

@@ -231,10 +231,13 @@ class HorizonScore(Message):
     bias: float | None
 
 
+Head = Literal["path", "window_max"]
+
+
 class CoverageScore(Message):
     """How often outcomes stayed at or below a quantile, at the longest horizon."""
 
-    head: Literal["path", "window_max"]
+    head: Head
     horizon_seconds: int
     level: float
     pairs: int

@@ -30,6 +30,7 @@ from predictor.series import FloatArray
 
 RAISE = 1.25  # at least a quarter more than held
 REPLICA = 1.0  # and at least one replica more
+DEFAULT_ALARM_LEVEL = 0.3  # of the highest demand within the horizon, where no better one is known
 _PEAK_REPLICAS = 30.0  # what the training span's peak needs when no target per replica is known
 _PEAK_QUANTILE = 0.999
 _MIN_OBSERVED = 0.5  # share of an alarm's outcome window that must be observed to call it false
@@ -157,8 +158,12 @@ class Judgement:
     outcomes: npt.NDArray[np.int8]  # per alarm: 1 hit, 0 false, -1 pending
 
 
-def judge(demand: Demand, asked: FloatArray, first: int, *, end: int | None = None) -> Judgement:
+def judge(
+    demand: Demand, asked: FloatArray, first: int, *, end: int | None = None, since: int | None = None
+) -> Judgement:
     """Resolve every alarm and every surge of the span [first, first + len(asked)), knowing demand before `end`.
+
+    With `since` only those from this index on are counted; what came before still silences and catches.
 
     asked: (origin,) demand that the forecast wants capacity for, NaN where it has no opinion.  Surges of the first 20
     minutes are left out: no alarm could have come before them.
@@ -174,10 +179,15 @@ def judge(demand: Demand, asked: FloatArray, first: int, *, end: int | None = No
     is_open = alarms + rule.outcome >= known
     is_unseen = ~is_open & (demand.observed[alarms] < _MIN_OBSERVED)
     outcomes = np.where(is_open | is_unseen, -1, np.where(is_hit, 1, 0)).astype(np.int8)
+    counted = slice(None)
+    if since is not None:
+        surges = surges[surges >= since]
+        counted = slice(int(np.searchsorted(alarms, since)), None)
     lead = surges[:, None] - alarms[None, :]
     early = (lead >= rule.latest) & (lead <= rule.earliest)
     caught: npt.NDArray[np.bool_] = np.asarray(early.any(axis=1), dtype=np.bool_)
     leads = np.where(early, lead, 0).max(axis=1)[caught] if caught.any() else np.empty(0)
+    alarms, outcomes, raised, is_unseen = alarms[counted], outcomes[counted], raised[counted], is_unseen[counted]
     score = AlarmScore(
         surges=len(surges),
         caught=int(caught.sum()),

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from predictor import scores
-from predictor.forecast import level_index
+from predictor.forecast import at_levels, level_index
 from predictor.series import FloatArray
-from predictor.surges import Demand, Judgement, choose, judge, target_per_replica
+from predictor.surges import DEFAULT_ALARM_LEVEL, Demand, Judgement, choose, judge, target_per_replica
 from training import card as c
 from training.evaluation import Rolled
 
 ALARM_LEVELS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
-DEFAULT_ALARM_LEVEL = 0.3  # where validation saw no surge
 ALARM_MARGINS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.25, 1.3, 1.4, 1.5, 1.7, 2.0)  # a point forecast's knob, tuned alike
 _EXAMPLE_CYCLES = 1  # of the shortest season, shown as a picture
 _THRESHOLD_QUANTILE = 0.9
@@ -176,16 +175,6 @@ def _alarms(rolled: Rolled, demand: Demand) -> tuple[list[c.AlarmScore], Judgeme
             )
         )
     return rows, judgements[c.LSTM.key]
-
-
-def at_levels(quantiles: scores.AnyFloat, levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:
-    """Quantiles (origin, level) interpolated to other levels, (origin, wanted)."""
-    known, columns = np.asarray(levels), []
-    for level in wanted:
-        right = int(np.clip(np.searchsorted(known, level), 1, len(known) - 1))
-        share = np.clip((level - known[right - 1]) / (known[right] - known[right - 1]), 0.0, 1.0)
-        columns.append((1 - share) * quantiles[:, right - 1] + share * quantiles[:, right])
-    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def _threshold(rolled: Rolled, medians: dict[str, FloatArray]) -> list[c.ThresholdScore]:

@@ -13,10 +13,10 @@ from predictor.errors import InputError
 from predictor.forecast import DEFAULT_HORIZON, MAX_HORIZON
 from predictor.prometheus_access import PrometheusAccess
 from predictor.series import MAX_STEP_SECONDS, MIN_STEP_SECONDS
+from predictor.surges import DEFAULT_ALARM_LEVEL
 
 WORKLOAD_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"  # goes into URLs and metric labels
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-DEFAULT_ALARM_LEVEL = 0.3  # of the highest demand within the horizon; `forescale evaluate` names the best for a history
 
 
 class _Strict(BaseModel):

@@ -324,3 +324,18 @@ def test_on_a_seasonal_service_foresight_catches_what_persistence_misses(traces:
 
     assert (perfect.surges, perfect.caught, perfect.false_alarms) == (15, 15, 0)
     assert present.caught == 0
+
+
+def test_what_came_before_a_window_silences_and_catches_but_is_not_counted() -> None:
+    random = np.random.default_rng(4)
+    values = random.gamma(2.0, 300.0, 2000) + 400 * (np.arange(2000) % 120 < 30)
+    demand = Demand.of(values, 60, 100.0)
+    asked = np.roll(values, -6) * random.uniform(0.6, 1.4, 2000)
+
+    whole, part = judge(demand, asked, 0), judge(demand, asked, 0, since=700)
+
+    assert part.alarms.tolist() == [at for at in whole.alarms.tolist() if at >= 700]
+    assert part.surges.tolist() == [at for at in whole.surges.tolist() if at >= 700]
+    assert part.caught.tolist() == whole.caught.tolist()[-len(part.surges) :]
+    assert part.score.alarms == len(part.alarms) < whole.score.alarms
+    assert part.score.hits + part.score.false_alarms + part.score.pending == part.score.alarms

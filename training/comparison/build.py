@@ -8,8 +8,9 @@ from datetime import timedelta
 import numpy as np
 from scipy.stats import bootstrap
 
+from predictor.forecast import at_levels
 from predictor.series import FloatArray
-from predictor.surges import AlarmScore, Demand, choose, judge
+from predictor.surges import DEFAULT_ALARM_LEVEL, AlarmScore, Demand, choose, judge
 from training.card import SeriesFacts
 from training.comparison.facts import (
     GOALS,
@@ -29,7 +30,7 @@ from training.comparison.pictures import calibration, shown_day, timeline
 from training.comparison.policies import HPA, ORACLE, Row, knob_words, placebo, predictive, run_all
 from training.comparison.suggestion import suggest
 from training.comparison.verdict import Evidence, Standing, answer
-from training.judging import ALARM_LEVELS, DEFAULT_ALARM_LEVEL, at_levels
+from training.judging import ALARM_LEVELS
 from training.simulator.forecasters import SIMPLE, Source
 from training.simulator.prepare import Question
 from training.simulator.run import Run, figures
