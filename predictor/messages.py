@@ -191,6 +191,7 @@ class WorkloadList(Message):
     cycle_at: datetime | None
     is_warm: bool  # every workload's calibration is rebuilt
     workloads: list[WorkloadSummary]
+    notes: list[str] = Field(default_factory=list)  # series that could not become workloads, and why
 
 
 class PastForecasts(Message):
@@ -345,6 +346,22 @@ class Reloaded(Message):
     changed: list[str]  # names of bundles that are being calibrated and take over then
     unchanged: list[str]
     refused: list[str]
+
+
+class CycleEvent(Message):
+    """In the event stream, after every cycle."""
+
+    cycle: int
+    at: datetime | None
+    workloads: int
+    available: int  # of these, with a forecast
+
+
+class Probe(Message):
+    """Of /livez and /readyz."""
+
+    ok: bool
+    detail: str | None = None  # why not
 
 
 class Problem(Message):

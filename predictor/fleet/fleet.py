@@ -188,6 +188,10 @@ class Fleet:
                     )
         return found
 
+    def observed_replicas(self, workload: Workload, step_seconds: int, steps: range) -> list[float | None] | None:
+        """Replicas at each step, None without a query for them."""
+        return self._publisher.replicas(workload, step_seconds, steps)
+
     def lines_of(self, group: Group) -> list[Line]:
         """Every line that a group's workloads are read from."""
         return [line for line in self._lines.values() if any(user in group.users for user in line.users)]

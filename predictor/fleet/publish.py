@@ -18,7 +18,7 @@ from predictor.fleet.line import Line, reason_of
 from predictor.fleet.scoring import Subject
 from predictor.fleet.slot import model_name
 from predictor.fleet.unit import Unit, instant
-from predictor.fleet.view import Snapshot, View, digits
+from predictor.fleet.view import EXPORTED_LEVELS, Snapshot, View, digits
 from predictor.forecast import at_levels
 from predictor.forecaster import MAX_MISSING_RATIO, STALE_AFTER_STEPS, NoForecast
 from predictor.series import Series
@@ -182,6 +182,7 @@ class Publisher:
                 replicas=self._newest_replicas(workload, step_seconds, track.step),
                 calibration=m.Calibration(is_warm=cohort.is_warm, outcomes=int(learnt[row])),
                 score=None if subject is None else scoring.score(subject, window),
+                coverage=() if subject is None else tuple(scoring.coverage_counts(subject, EXPORTED_LEVELS, window)),
                 alarms=workload.alarms,
                 alarm_demand=None if refusal else float(asked[member.alarm_level][row]),
                 recent=tuple(scoring.numbers(spark[row])),

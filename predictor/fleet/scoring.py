@@ -17,6 +17,8 @@ from predictor.series import FloatArray
 from predictor.surges import Demand, Judgement, SurgeRule, judge
 from predictor.trust import Record
 
+HEADS: tuple[m.Head, m.Head] = ("path", "window_max")
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -87,6 +89,20 @@ def record(subject: Subject, alarms: m.AlarmScore | None, window_seconds: int) -
         resolved_alarms=0 if alarms is None else alarms.hits + alarms.false_alarms,
         false_alarm_ratio=None if alarms is None else alarms.false_alarm_ratio,
     )
+
+
+def coverage_counts(
+    subject: Subject, levels: Sequence[float], window_seconds: int
+) -> list[tuple[m.Head, float, int, int]]:
+    """(head, level, pairs, covered) at the longest horizon, of those levels that the model has."""
+    sums = subject.track.ledger.sums(subject.row, subject.window_steps(window_seconds))
+    known = subject.cohort.forecaster.levels
+    return [
+        (head, level, int(sums.covered_pairs[index]), int(sums.covered[index, known.index(level)]))
+        for index, head in enumerate(HEADS)
+        for level in levels
+        if level in known
+    ]
 
 
 def accuracy(subject: Subject, window_seconds: int, trust: m.Trust) -> m.Accuracy:
@@ -257,8 +273,7 @@ def _by_horizon(subject: Subject, sums: Sums) -> list[m.HorizonScore]:
 
 def _coverage(subject: Subject, sums: Sums) -> list[m.CoverageScore]:
     levels, rows = subject.cohort.forecaster.levels, []
-    heads: tuple[tuple[m.Head, int], ...] = (("path", 0), ("window_max", 1))
-    for head, index in heads:
+    for index, head in enumerate(HEADS):
         for position, level in enumerate(levels):
             pairs, covered = int(sums.covered_pairs[index]), int(sums.covered[index, position])
             rows.append(

@@ -13,6 +13,8 @@ from predictor.fleet.scoring import Subject
 from predictor.forecast import MEDIAN, Float32Array, level_index
 from predictor.forecaster import STALE_AFTER_STEPS
 
+EXPORTED_LEVELS = (0.5, 0.95, 0.99)  # to a metrics server, of those that a model has
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
@@ -35,6 +37,7 @@ class View:
     replicas: float | None = None  # observed
     calibration: m.Calibration | None = None
     score: m.Score | None = None
+    coverage: tuple[tuple[m.Head, float, int, int], ...] = ()  # head, level, pairs, covered: of EXPORTED_LEVELS
     alarms: m.AlarmScore | None = None
     alarm_demand: float | None = None  # that the alarm rule compares with what is held
     recent: tuple[float | None, ...] = ()

@@ -194,7 +194,8 @@ def _in_words(error: ValidationError) -> str:
 def _placed(value: Any, folder: Path) -> Any:
     """The same settings with every relative path below `folder`."""
     if isinstance(value, _Strict):
-        changes = {name: _placed(getattr(value, name), folder) for name in type(value).model_fields}
+        # Only what was stated: what was left out must still count as left out.
+        changes = {name: _placed(getattr(value, name), folder) for name in value.model_fields_set}
         return value.model_copy(update=changes)
     if isinstance(value, tuple):
         return tuple(_placed(one, folder) for one in value)
