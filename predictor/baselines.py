@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import pandas as pd
 
 from predictor.forecast import IntArray
 from predictor.series import FloatArray
+from predictor.windows import last_known, trailing_mean
 
 STALE_STEPS = 60  # a last value older than this says nothing about now
 RECENT_SECONDS = 300
@@ -23,13 +23,13 @@ Baseline = Callable[[FloatArray, IntArray, int], FloatArray]
 
 def persistence(values: FloatArray, origins: IntArray, horizon: int) -> FloatArray:
     """The last observed value, for every step ahead."""
-    last = pd.Series(values).ffill(limit=STALE_STEPS).to_numpy()
+    last = last_known(values, STALE_STEPS)
     return np.repeat(last[origins][:, None], horizon, axis=1)
 
 
 def recent_mean(values: FloatArray, origins: IntArray, horizon: int, window: int) -> FloatArray:
     """Mean of what was observed in the last `window` steps, for every step ahead."""
-    mean = pd.Series(trailing_mean(values, window)).ffill(limit=STALE_STEPS).to_numpy()
+    mean = last_known(trailing_mean(values, window), STALE_STEPS)
     return np.repeat(mean[origins][:, None], horizon, axis=1)
 
 
@@ -48,11 +48,6 @@ def level_adjusted_seasonal(values: FloatArray, origins: IntArray, horizon: int,
     base = np.where(then >= 0, level[np.maximum(then, 0)], np.nan)
     ratio = np.where(base > 0, level[origins] / np.where(base > 0, base, 1.0), np.nan)
     return seasonal_naive(values, origins, horizon, period) * ratio[:, None]
-
-
-def trailing_mean(values: FloatArray, window: int) -> FloatArray:
-    """Mean of what was observed in the last `window` samples, NaN when none was."""
-    return pd.Series(values).rolling(window, min_periods=1).mean().to_numpy(dtype=np.float64)
 
 
 def baselines(step_seconds: int, season_steps: tuple[int, ...]) -> Mapping[str, Baseline]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from predictor.errors import InputError
 from predictor.series import FloatArray, Series
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def read_events(path: Path) -> tuple[tuple[pd.Timestamp, pd.Timestamp], ...]:
     """Read `start,end` in ISO 8601 (UTC when no zone is given); raises InputError naming the line."""
+    import pandas as pd  # most of a second that the server does not need
+
     try:
         table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
     except OSError as error:
@@ -39,6 +44,8 @@ def flag_events(events: tuple[tuple[pd.Timestamp, pd.Timestamp], ...], series: S
 
     Returns (time + horizon,): the series' own grid and `horizon` steps beyond, where events are announced.
     """
+    import pandas as pd  # most of a second that the server does not need
+
     step = pd.Timedelta(seconds=series.step_seconds)
     length = len(series) + horizon
     flags = np.zeros(length)

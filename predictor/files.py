@@ -6,13 +6,16 @@ import gzip
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from predictor.errors import InputError, SeriesError
 from predictor.quality import IntArray, Reading, place_on_grid
 from predictor.series import FloatArray, Series
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TIMESTAMP, VALUE = "timestamp", "requests"
 _NOT_OBSERVED = ("", "nan")
@@ -67,6 +70,8 @@ def name_of(path: Path) -> str:
 
 def _read_table(path: Path) -> pd.DataFrame:
     """The file as it is; a CSV's fields stay text, and its index counts lines, blank ones included."""
+    import pandas as pd  # most of a second that the server does not need
+
     try:
         if ".parquet" in path.suffixes:
             data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -93,6 +98,8 @@ def _line(path: Path, table: pd.DataFrame, row: int) -> str:
 
 def _numbers(path: Path, column: pd.Series) -> FloatArray:
     """NaN where nothing was observed."""
+    import pandas as pd  # most of a second that the server does not need
+
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     unread = np.flatnonzero(np.isnan(numbers))
     for row in unread:
@@ -107,6 +114,7 @@ def _numbers(path: Path, column: pd.Series) -> FloatArray:
 
 def _timestamps(path: Path, column: pd.Series) -> tuple[IntArray, tuple[str, ...]]:
     """Unix seconds, and what had to be assumed."""
+    import pandas as pd  # most of a second that the server does not need
 
     def refuse(rows: np.ndarray[tuple[int], np.dtype[np.bool_]], what: str) -> None:
         if rows.any():

@@ -15,12 +15,13 @@ import numpy as np
 
 from predictor.bundle import Bundle, read_bundle
 from predictor.errors import InputError
-from predictor.experts import AnyFloat, ExpertSettings, expert_count, simple_experts
+from predictor.experts import ExpertSettings, expert_count, simple_experts
 from predictor.features import FeatureSchema, build_window, log_offset
 from predictor.forecast import Float32Array, Forecast, IntArray, IssuedForecasts
 from predictor.online import OnlineSettings, OnlineState, Resolved, initial_state, issue, learn
 from predictor.runtime import Runtime
 from predictor.series import FloatArray, Series
+from predictor.windows import AnyFloat
 
 STALE_AFTER_STEPS = 5  # a forecast from older data would already be half over
 MAX_MISSING_RATIO = 0.5  # of the context; beyond, the present level is a guess

@@ -103,7 +103,7 @@ def source_options(
             username=user,
             password=None if password_file else os.environ.get("FORESCALE_PASSWORD"),
             password_file=password_file,
-            headers=dict(_pair(text, ":", "--header") for text in header or []),
+            headers=dict(pair(text, ":", "--header") for text in header or []),
             ca_file=ca_file,
             client_certificate=client_cert,
             client_key=client_key,
@@ -119,7 +119,7 @@ def source_options(
         step_seconds=step,
         season_seconds=parse_durations(seasons),
         max_missing_ratio=max_missing,
-        covariates=dict(_pair(text, "=", "--covariate") for text in covariate or []),
+        covariates=dict(pair(text, "=", "--covariate") for text in covariate or []),
         events=events,
         horizon=horizon,
     )
@@ -145,7 +145,8 @@ def parse_instant(text: str) -> datetime:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _pair(text: str, separator: str, option: str) -> tuple[str, str]:
+def pair(text: str, separator: str, option: str) -> tuple[str, str]:
+    """`NAME:VALUE` taken apart; raises InputError."""
     name, found, value = text.partition(separator)
     if not found or not name.strip() or not value.strip():
         # The value may be a secret, so only the name is repeated.

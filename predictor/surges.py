@@ -21,12 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from predictor.baselines import trailing_mean
 from predictor.errors import InputError
 from predictor.forecast import IntArray
 from predictor.series import FloatArray
+from predictor.windows import trailing_count, trailing_max, trailing_mean
 
 RAISE = 1.25  # at least a quarter more than held
 REPLICA = 1.0  # and at least one replica more
@@ -111,7 +110,7 @@ class Demand:
     def of(cls, values: FloatArray, step_seconds: int, target: float) -> Demand:
         rule = SurgeRule.for_step(step_seconds)
         need = np.where(np.isfinite(values), trailing_mean(values, rule.need) / target, np.nan)
-        held = pd.Series(np.ceil(need - 1e-9)).rolling(rule.held, min_periods=1).max().to_numpy(dtype=np.float64)
+        held = trailing_max(np.ceil(need - 1e-9), rule.held)
         before = np.concatenate([np.full(rule.ahead, np.nan), held])[: len(held)]
         with np.errstate(invalid="ignore"):
             is_surge = (need >= RAISE * before) & (need >= before + REPLICA)
@@ -220,8 +219,7 @@ def choose(demand: Demand, wishes: FloatArray, first: int, default: int) -> int:
 
 def _look_ahead(need: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
     """Highest need of the next `steps`, and the share of these that was observed, for every index."""
+    if not len(need):
+        return need, need
     later = np.concatenate([need[1:], [np.nan]])[::-1]
-    window = pd.Series(later).rolling(steps, min_periods=1)
-    highest = window.max().to_numpy(dtype=np.float64)[::-1]
-    count = pd.Series(np.isfinite(later).astype(float)).rolling(steps, min_periods=1).sum().to_numpy()[::-1]
-    return highest, count / steps
+    return trailing_max(later, steps)[::-1], trailing_count(np.isfinite(later), steps)[::-1] / steps

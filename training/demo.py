@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +10,38 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from predictor.forecaster import Forecaster
+from predictor.errors import InputError
+from predictor.forecaster import Forecaster, History
 from predictor.sources import SourceOptions, load
 from training.commands import evaluate_all, learn_bundle, tell_learnt, write_report
 from training.comparison.command import compare_all, report_on, write_comparison
 from training.comparison.terminal import render_comparison
 from training.fit import FitSettings
-from training.learning import LearningSettings
+from training.learning import LearningSettings, learn_model
 from training.simulator.prepare import Question
 from training.simulator.search import QUICK
+from training.synthetic import SyntheticDemand, generate
 from training.terminal import render_report
+
+
+def demo_model() -> Path:
+    """The model that `forescale demo` left here, else one of its own under the user's cache, trained when needed."""
+    for place in (Path("demo") / "model", _cache() / "demo-model"):
+        try:
+            Forecaster.load(place)
+        except InputError:
+            continue
+        return place
+    console = Console(stderr=True)
+    console.print("No model of generated demand yet: training one, which takes about half a minute.")
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    series = generate(SyntheticDemand(), days=28, step_seconds=60, seed=0, end=now)
+    learn_model([History(series)], LearningSettings(), place, now=now)
+    return place
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "forescale"
 
 
 def demo(

@@ -133,6 +133,7 @@ class Cohort:
         if track.step < self.live.step:
             return False
         self.live, self.warming = track, None
+        self.table.shorten(steps_to_read(self.forecaster)[0])
         return True
 
     def add(self, members: Sequence[Member], offsets: FloatArray) -> None:

@@ -114,11 +114,13 @@ def read_past(feed: Feed, query: str, first_step: int, last_step: int, step_seco
     end, size = last_step, min(_FIRST_STEPS, steps)
     while end >= first_step:
         begin = max(end - size + 1, first_step)
-        for series in feed.read(query, begin, end, step_seconds):
-            labels = tuple(sorted(series.labels.items()))
+        found = {tuple(sorted(series.labels.items())): series for series in feed.read(query, begin, end, step_seconds)}
+        fresh = [labels for labels in found if labels not in values]
+        # One block for all: many small ones would leave holes in the memory that nothing else fits into.
+        values |= dict(zip(fresh, np.full((len(fresh), steps), np.nan, dtype=np.float32), strict=True))
+        for labels, series in found.items():
             names[labels] = series.name
-            row = values.setdefault(labels, np.full(steps, np.nan, dtype=np.float32))
-            row[begin - first_step : end - first_step + 1] = series.values
+            values[labels][begin - first_step : end - first_step + 1] = series.values
         end = begin - 1
         size = max(min(_SAMPLES_AT_ONCE // max(len(values), 1), MAX_POINTS), 60)
     return Past(first_step, values, names)

@@ -20,12 +20,13 @@ from predictor import messages as m
 from predictor.errors import ForescaleError
 from predictor.fleet.feed import Feed
 from predictor.fleet.line import Claim, Line, assign
+from predictor.fleet.memory import give_memory_back
 from predictor.fleet.publish import Publisher
 from predictor.fleet.scoring import Subject
 from predictor.fleet.slot import Load, Slot
 from predictor.fleet.tally import Tally
 from predictor.fleet.unit import Unit
-from predictor.fleet.view import Snapshot
+from predictor.fleet.view import Snapshot, digits
 from predictor.forecaster import Forecaster
 from predictor.prometheus_answer import Labels
 from predictor.server.settings import Settings, WorkloadSettings
@@ -113,6 +114,7 @@ class Fleet:
                     self._forecast(unit, now)
             self._publisher.refresh_scores()
             self.snapshot = self._publisher.publish(now, self.snapshot.cycle + 1, tuple(self._notes))
+        give_memory_back(is_after_cycle=True)
         return self.snapshot
 
     def collect(self, now: datetime) -> bool:
@@ -129,6 +131,7 @@ class Fleet:
                     with self.lock:
                         if unit.deepen() and unit.cohort is not None:
                             unit.cohort.begin_replay()
+                            give_memory_back()
         if is_news:
             with self.lock:
                 self._publisher.refresh_scores()
@@ -148,6 +151,7 @@ class Fleet:
                             self._swap(group, unit, now)
                         self._publisher.rebuild_scores()
                         self.snapshot = self._publisher.publish(now, self.snapshot.cycle + 1, tuple(self._notes))
+                        give_memory_back()
                 return True
         return False
 
@@ -319,7 +323,7 @@ class Fleet:
             if workload.target is None:
                 known = table.values[row].astype(np.float64)
                 try:
-                    workload.target = target_per_replica(known, unit.forecaster.bundle.card.step_seconds)
+                    workload.target = digits(target_per_replica(known, unit.forecaster.bundle.card.step_seconds))
                     workload.is_target_derived = True
                 except ForescaleError:
                     continue  # no demand yet

@@ -1,6 +1,6 @@
 """What was forecast and what came: enough to score many workloads over days, in bounded memory.  Changed in place.
 
-Sums are kept in buckets of a 24th of a cycle; what alarms and pictures need is kept step by step in rings.
+Sums are kept in buckets of a twelfth of a cycle; what alarms and pictures need is kept step by step in rings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from predictor.forecast import MEDIAN, Float32Array, IntArray, at_levels, level_
 from predictor.online import Resolved
 from predictor.series import FloatArray
 
-BUCKETS_PER_CYCLE = 24
+BUCKETS_PER_CYCLE = 12
 PLAN_LEVEL = 0.95  # of the highest demand within the horizon: the replicas that the page calls recommended
 BAND_LEVELS = (0.05, 0.5, 0.95)
 

@@ -153,14 +153,14 @@ class Publisher:
         asked = {level: at_levels(issued.peak[:, -1], levels, (level,))[:, 0]
                  for level in {member.alarm_level for member in cohort.members}}  # fmt: skip
         stride = max(1, _SPARK_SECONDS // step_seconds // _SPARK_POINTS)
-        spark = cohort.table.until(track.step, stride * _SPARK_POINTS)[:, ::-stride][:, ::-1]
-        subjects = self._fleet.subjects()
+        spark = cohort.table.until(track.step, stride * _SPARK_POINTS)[:, ::-stride][:, ::-1].copy()
         views = {}
         for row, member in enumerate(cohort.members):
             if row >= len(issued.refusals):
                 continue  # appeared after the last forecast
             workload, line = self._fleet.workloads[member.name], line_of_row.get(row)
-            subject = subjects.get(member.name)
+            subject = Subject(member.name, cohort, row, workload.target, workload.is_target_derived)
+            sums = track.ledger.sums(row, cohort.shape.kept_steps)
             refusal = self._refusal(member.name, issued, row, line, unit)
             seen = int(cohort.table.last_seen[row])
             window = cohort.shape.kept_steps * step_seconds
@@ -181,11 +181,11 @@ class Publisher:
                 demand=_newest(cohort.table.until(track.step, STALE_AFTER_STEPS + 1)[row]),
                 replicas=self._newest_replicas(workload, step_seconds, track.step),
                 calibration=m.Calibration(is_warm=cohort.is_warm, outcomes=int(learnt[row])),
-                score=None if subject is None else scoring.score(subject, window),
-                coverage=() if subject is None else tuple(scoring.coverage_counts(subject, EXPORTED_LEVELS, window)),
+                score=scoring.score(subject, sums, window),
+                coverage=tuple(scoring.coverage_counts(subject, sums, EXPORTED_LEVELS)),
                 alarms=workload.alarms,
                 alarm_demand=None if refusal else float(asked[member.alarm_level][row]),
-                recent=tuple(scoring.numbers(spark[row])),
+                recent=spark[row],
                 subject=subject,
             )
         return views

@@ -61,10 +61,9 @@ class Subject:
         return values
 
 
-def score(subject: Subject, window_seconds: int) -> m.Score:
+def score(subject: Subject, sums: Sums, window_seconds: int) -> m.Score:
     """The median at the longest horizon against persistence."""
     steps = subject.window_steps(window_seconds)
-    sums = subject.track.ledger.sums(subject.row, steps)
     wape, theirs = _ratio(sums.absolute[-1], sums.actual[-1]), _ratio(sums.persistence[-1], sums.actual[-1])
     return m.Score(
         window_seconds=steps * subject.step_seconds,
@@ -91,11 +90,8 @@ def record(subject: Subject, alarms: m.AlarmScore | None, window_seconds: int) -
     )
 
 
-def coverage_counts(
-    subject: Subject, levels: Sequence[float], window_seconds: int
-) -> list[tuple[m.Head, float, int, int]]:
+def coverage_counts(subject: Subject, sums: Sums, levels: Sequence[float]) -> list[tuple[m.Head, float, int, int]]:
     """(head, level, pairs, covered) at the longest horizon, of those levels that the model has."""
-    sums = subject.track.ledger.sums(subject.row, subject.window_steps(window_seconds))
     known = subject.cohort.forecaster.levels
     return [
         (head, level, int(sums.covered_pairs[index]), int(sums.covered[index, known.index(level)]))

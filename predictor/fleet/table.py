@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from predictor.forecast import Float32Array, IntArray
 
-_SLACK_RATIO = 1 / 16  # columns kept free, so that the table is moved to the left only now and then
+_SLACK_RATIO = 1 / 64  # columns kept free, so that the table is moved to the left only now and then
 
 
 class DemandTable:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from predictor import messages as m
 from predictor.fleet.ledger import PLAN_LEVEL
-from predictor.fleet.scoring import Subject
+from predictor.fleet.scoring import Subject, numbers
 from predictor.forecast import MEDIAN, Float32Array, level_index
 from predictor.forecaster import STALE_AFTER_STEPS
 
@@ -40,7 +40,7 @@ class View:
     coverage: tuple[tuple[m.Head, float, int, int], ...] = ()  # head, level, pairs, covered: of EXPORTED_LEVELS
     alarms: m.AlarmScore | None = None
     alarm_demand: float | None = None  # that the alarm rule compares with what is held
-    recent: tuple[float | None, ...] = ()
+    recent: Float32Array | None = None  # demand of the last hours, thinned
     subject: Subject | None = field(default=None, repr=False)
 
     @property
@@ -116,7 +116,7 @@ def summary(view: View, now: datetime) -> m.WorkloadSummary:
         is_target_derived=view.is_target_derived,
         step_seconds=view.step_seconds,
         horizon_seconds=None if view.path is None or view.step_seconds is None else len(view.path) * view.step_seconds,
-        recent=list(view.recent),
+        recent=[] if view.recent is None else numbers(view.recent),
         trust=view.trust,
         score=view.score,
         freshness=view.freshness,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from predictor.baselines import trailing_mean
+from predictor.windows import trailing_mean
 from predictor.errors import InputError
 from predictor.forecast import IssuedForecasts
 from predictor.forecaster import Forecaster, History, first_step
