@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from predictor.windows import trailing_mean
 from predictor.errors import InputError
 from predictor.forecast import IssuedForecasts
 from predictor.forecaster import Forecaster, History, first_step
 from predictor.series import FloatArray
 from predictor.surges import SurgeRule, target_per_replica
+from predictor.windows import trailing_mean
 from training.simulator.arrivals import spread_arrivals
 from training.simulator.cluster import ClusterSettings, Spread
 from training.simulator.forecasters import Source, issue_forecasts
