@@ -27,6 +27,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount("evaluate", "training.commands:evaluate", "training", "Judge a model against simple baselines."),
     Mount("compare", "training.comparison.command:compare", "training", "Show what prediction buys against the HPA."),
     Mount("forecast", "predictor.commands:forecast", "predictor", "Forecast the next minutes with a model."),
+    Mount("rules", "predictor.server.rules_command:rules", "predictor", "Print Prometheus rules that keep score."),
     Mount("demo", "training.demo:demo", "training", "Do all of it on generated demand."),
 )
 
