@@ -16,6 +16,7 @@ from predictor.series import FloatArray
 from predictor.server.rules import duration, recording_rules
 from predictor.surges import Demand, SurgeRule, judge
 from tests.predictor.server.promtool import Questions, promtool_2, promtool_3
+from tests.servers.processes import ROOT
 
 LEVELS = (0.5, 0.95, 0.99)
 TARGET = 50.0
@@ -272,3 +273,14 @@ def test_prometheus_recomputes_our_scores_exactly(
     # Not for want of anything to agree about.
     assert min(sum(one.caught for one in counts), sum(one.surges - one.caught for one in counts)) > 0
     assert min(sum(one.hits for one in counts), sum(one.false_alarms for one in counts)) > 0
+
+
+def test_one_workload_costs_as_many_series_as_the_documentation_says(tmp_path: Path) -> None:
+    questions = Questions(SIX_HOURS.step_seconds)
+    export(questions, SIX_HOURS, a_workload(1, SIX_HOURS))
+
+    recorded = 'last_over_time({__name__=~"workload.*:forescale_.*"}[2d])'
+    questions.expect(SIX_HOURS.samples - 1, f"count({recorded})", 88.0)
+    questions.ask(promtool_2(), SIX_HOURS.rules(), tmp_path)
+
+    assert "at most 88 series" in (ROOT / "docs" / "recording-rules.md").read_text(encoding="utf-8")
