@@ -69,10 +69,10 @@ class Cohort:
     is_replayed: bool = False  # or being replayed
 
     @classmethod
-    def of(cls, forecaster: Forecaster, members: Sequence[Member], table: DemandTable, offsets: FloatArray) -> Cohort:
-        """A cohort that has forecast nothing yet.  offsets: (row,) those the model knows, else NaN."""
+    def of(cls, forecaster: Forecaster, members: Sequence[Member], table: DemandTable) -> Cohort:
+        """A cohort that has forecast nothing yet."""
         has_marks = bool(set(forecaster.bundle.card.marks) & {member.series_name for member in members})
-        return cls(forecaster, list(members), table, offsets, has_marks)
+        return cls(forecaster, list(members), table, np.full(len(members), np.nan), has_marks)
 
     @property
     def shape(self) -> LedgerShape:
@@ -92,7 +92,9 @@ class Cohort:
         return min(max(self.table.step - self.shape.kept_steps + 1, earliest), self.table.step)
 
     def start(self) -> None:
-        """Make ready to forecast at the newest sample."""
+        """Make ready to forecast at the newest sample, with all the history that is known by now."""
+        known = self.forecaster.bundle.card.offsets
+        self.offsets = np.array([known.get(member.series_name, np.nan) for member in self.members])
         self._settle_offsets()
         self.live = self._track(self.table.step - 1)
 
@@ -133,13 +135,14 @@ class Cohort:
         if track.step < self.live.step:
             return False
         self.live, self.warming = track, None
-        self.table.shorten(steps_to_read(self.forecaster)[0])
+        self.table.shorten(Depth.of(self.forecaster).full)
         return True
 
-    def add(self, members: Sequence[Member], offsets: FloatArray) -> None:
+    def add(self, members: Sequence[Member]) -> None:
         """Take in workloads that have just appeared; the table has their rows already."""
-        count = len(members)
+        count, known = len(members), self.forecaster.bundle.card.offsets
         self.members += members
+        offsets = [known.get(member.series_name, np.nan) for member in members]
         self.offsets = np.concatenate([self.offsets, offsets])
         for track in filter(None, (self.live, self.warming)):
             fresh = initial_state(self.forecaster.settings, expert_count(), count, self._kinds)
@@ -238,7 +241,17 @@ def ledger_shape(forecaster: Forecaster) -> LedgerShape:
     return LedgerShape(forecaster.levels, forecaster.horizon, cycle, REPLAY_DAYS)
 
 
-def steps_to_read(forecaster: Forecaster) -> tuple[int, int]:
-    """How much history a forecast reads, and how much a replay reads in all: two numbers of steps."""
-    one = forecaster.schema.history_steps + forecaster.schema.context + _MOST_CAUGHT_UP
-    return one, one + ledger_shape(forecaster).kept_steps
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much history there must be, in steps."""
+
+    first: int  # for a forecast without its seasons
+    full: int  # for a forecast, and to catch up after an outage
+    replay: int  # for a replay
+
+    @classmethod
+    def of(cls, forecaster: Forecaster) -> Depth:
+        """Of a model."""
+        schema = forecaster.schema
+        full = schema.history_steps + schema.context + _MOST_CAUGHT_UP
+        return cls(schema.context + schema.lead_in, full, full + ledger_shape(forecaster).kept_steps)

@@ -130,8 +130,12 @@ class Fleet:
                 if unit.older:
                     with self.lock:
                         if unit.deepen() and unit.cohort is not None:
+                            unit.cohort.start()  # over again, now that the seasons are known
+                            self._derive_targets(unit, is_again=True)
+                            unit.cohort.catch_up()
                             unit.cohort.begin_replay()
                             give_memory_back()
+                            is_news = True
         if is_news:
             with self.lock:
                 self._publisher.refresh_scores()
@@ -314,13 +318,13 @@ class Fleet:
             mine.append(claim)
         return mine
 
-    def _derive_targets(self, unit: Unit) -> None:
+    def _derive_targets(self, unit: Unit, *, is_again: bool = False) -> None:
         if unit.cohort is None:
             return
         table = unit.cohort.table
         for row, member in enumerate(unit.cohort.members):
             workload = self.workloads[member.name]
-            if workload.target is None:
+            if workload.target is None or (is_again and workload.is_target_derived):
                 known = table.values[row].astype(np.float64)
                 try:
                     workload.target = digits(target_per_replica(known, unit.forecaster.bundle.card.step_seconds))

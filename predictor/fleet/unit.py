@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from predictor.errors import ForescaleError
-from predictor.fleet.cohort import Cohort, Member, steps_to_read
+from predictor.fleet.cohort import Cohort, Depth, Member
 from predictor.fleet.feed import Feed, Past, read_past
 from predictor.fleet.line import Claim, Line
 from predictor.fleet.table import DemandTable
@@ -36,16 +36,15 @@ class Unit:
     depth: int = 0  # steps of history read so far
 
     def read_recent(self, feed: Feed, readers: Executor) -> None:
-        """Begin to read as much as one forecast needs."""
-        self.depth, _ = steps_to_read(self.forecaster)
+        """Begin to read as much as the first forecast needs, which is a fraction of a second's work."""
+        self.depth = Depth.of(self.forecaster).first
         first = self.until - self.depth + 1
         for line in self.lines:
             self.recent[id(line)] = readers.submit(read_past, feed, line.query, first, self.until, line.step_seconds)
 
     def read_older(self, feed: Feed, readers: Executor) -> None:
-        """Begin to read what a replay needs beyond that."""
-        _, all_steps = steps_to_read(self.forecaster)
-        first, last = self.until - all_steps + 1, self.until - self.depth
+        """Begin to read what forecasts with seasons, and a replay, need beyond that."""
+        first, last = self.until - Depth.of(self.forecaster).replay + 1, self.until - self.depth
         for line in self.lines:
             self.older[id(line)] = readers.submit(read_past, feed, line.query, first, last, line.step_seconds)
 
@@ -63,7 +62,6 @@ class Unit:
 
     def build(self, claims: Mapping[int, Sequence[Claim]], alarm_level: Mapping[str, float]) -> None:
         """Make the cohort of all series that are claimed, and forget what was read for it."""
-        _, all_steps = steps_to_read(self.forecaster)
         members: list[Member] = []
         taken: list[tuple[Past, Labels]] = []
         for line in self.lines:
@@ -72,13 +70,11 @@ class Unit:
                 self.rows[(id(line), claim.labels)] = len(members)
                 members.append(Member(claim.name, past.names[claim.labels], alarm_level[claim.name]))
                 taken.append((past, claim.labels))
-        table = DemandTable(len(members), all_steps, self.until)
+        table = DemandTable(len(members), Depth.of(self.forecaster).replay, self.until)
         for row, (past, labels) in enumerate(taken):
             table.write(row, past.first_step, past.values[labels])
         self.recent.clear()
-        known = self.forecaster.bundle.card.offsets
-        offsets = np.array([known.get(member.series_name, np.nan) for member in members])
-        self.cohort = Cohort.of(self.forecaster, members, table, offsets)
+        self.cohort = Cohort.of(self.forecaster, members, table)
         self.cohort.start()
 
     def deepen(self) -> bool:
@@ -106,8 +102,7 @@ class Unit:
         first = len(self.cohort.members)
         self.cohort.table.add_rows(len(claims))
         members = [Member(claim.name, names[claim.labels], level[claim.name]) for claim in claims]
-        known = self.forecaster.bundle.card.offsets
-        self.cohort.add(members, np.array([known.get(member.series_name, np.nan) for member in members]))
+        self.cohort.add(members)
         for row, claim in enumerate(claims, start=first):
             self.rows[(id(line), claim.labels)] = row
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictor import scores
-from predictor.fleet.cohort import Cohort, Member, steps_to_read
+from predictor.fleet.cohort import Cohort, Depth, Member
 from predictor.fleet.table import DemandTable
 from predictor.forecast import Forecast
 from predictor.forecaster import Forecaster, History
@@ -17,11 +17,11 @@ STEPS = 9 * DAY
 
 def a_cohort(forecaster: Forecaster, *streams: FloatArray, until: int = STEPS) -> Cohort:
     """Workloads whose history ends with sample `until - 1`; nothing forecast yet."""
-    table = DemandTable(len(streams), sum(steps_to_read(forecaster)), FIRST + until - 1)
+    table = DemandTable(len(streams), Depth.of(forecaster).replay, FIRST + until - 1)
     for row, values in enumerate(streams):
         table.write(row, FIRST, values[:until])
     members = [Member(f"w{row}", "web", 0.3) for row in range(len(streams))]
-    cohort = Cohort.of(forecaster, members, table, np.full(len(streams), forecaster.offset(a_series())))
+    cohort = Cohort.of(forecaster, members, table)
     cohort.start()
     return cohort
 
@@ -143,7 +143,7 @@ def test_a_workload_that_appears_later_leaves_the_others_as_they_are(forecaster:
     grown = warmed(a_cohort(forecaster, *streams[:1], until=8 * DAY))
 
     grown.table.add_rows(1)
-    grown.add([Member("late", "late", 0.3)], np.array([np.nan]))
+    grown.add([Member("late", "late", 0.3)])
     for until in range(8 * DAY + 1, 8 * DAY + 100):
         go_on(alone, streams[:1], until)
         go_on(grown, [streams[0], np.where(np.arange(STEPS) < 8 * DAY, np.nan, streams[1])], until)
