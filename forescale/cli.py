@@ -27,6 +27,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount("evaluate", "training.commands:evaluate", "training", "Judge a model against simple baselines."),
     Mount("compare", "training.comparison.command:compare", "training", "Show what prediction buys against the HPA."),
     Mount("forecast", "predictor.commands:forecast", "predictor", "Forecast the next minutes with a model."),
+    Mount("serve", "predictor.server.command:serve", "predictor", "Serve forecasts: an API, a page, metrics."),
     Mount("rules", "predictor.server.rules_command:rules", "predictor", "Print Prometheus rules that keep score."),
     Mount("demo", "training.demo:demo", "training", "Do all of it on generated demand."),
 )
@@ -39,11 +40,16 @@ class Session:
     is_debugging: bool = False
 
     @staticmethod
-    def make_synthetic(days: int, step_seconds: int, end: datetime) -> Any:
+    def make_synthetic(days: int, step_seconds: int, end: datetime, seed: int = SYNTHETIC_SEED) -> Any:
         """Generated demand (a Series), for commands of packages that may not import the generator themselves."""
         generator = importlib.import_module("training.synthetic")  # only when it is asked for
         spec = generator.SyntheticDemand()
-        return generator.generate(spec, days=days, step_seconds=step_seconds, seed=SYNTHETIC_SEED, end=end)
+        return generator.generate(spec, days=days, step_seconds=step_seconds, seed=seed, end=end)
+
+    @staticmethod
+    def demo_model() -> Any:
+        """Directory (a Path) of a model of generated demand; trains one when there is none yet."""
+        return importlib.import_module("training.demo").demo_model()
 
 
 def main(arguments: Sequence[str] | None = None, commands: Sequence[Mount] = COMMANDS) -> int:
