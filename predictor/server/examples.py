@@ -158,6 +158,7 @@ def _problem(status: int, title: str, detail: str) -> dict[str, Any]:
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    400: _problem(400, "Bad Request", "There was an error parsing the body"),
     401: _problem(401, "Unauthorized", "give a bearer token"),
     404: _problem(404, "Not Found", "no workload chekout; GET /v1/workloads lists them"),
     413: _problem(413, "Content Too Large", "at most 1048576 bytes"),

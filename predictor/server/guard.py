@@ -84,14 +84,8 @@ class Guard:
         token = _bearer(headers.get(b"authorization"))
         refusal = self._refuse_rate(scope, token) or self._refuse_stranger(path, token)
         if refusal is None:
-            refusal, receive = self._refuse_size(headers, receive)
-        if refusal is not None:
-            await refusal(scope, receive, with_headers)
-            return
-        try:
-            await self._app(scope, receive, with_headers)
-        except _TooLargeError:
-            await self._too_large()(scope, receive, with_headers)
+            refusal, receive = await self._refuse_size(headers, receive)
+        await (refusal or self._app)(scope, receive, with_headers)
 
     def _refuse_rate(self, scope: Scope, token: str | None) -> Any:
         client = scope.get("client")
@@ -117,31 +111,29 @@ class Guard:
         detail = "the bearer token is not known here" if token else "give a bearer token: Authorization: Bearer TOKEN"
         return problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
-    def _refuse_size(self, headers: dict[bytes, bytes], receive: Receive) -> tuple[Any, Receive]:
-        """A stated length is refused at once, an unstated one while it comes."""
+    async def _refuse_size(self, headers: dict[bytes, bytes], receive: Receive) -> tuple[Any, Receive]:
+        """A stated length is refused at once; a body of no stated length is read here, and handed on whole."""
         length = headers.get(b"content-length")
         if length is not None and length.isdigit():
             return (self._too_large() if int(length) > self._most_bytes else None), receive
         if b"transfer-encoding" not in headers:
             return None, receive
-        came = 0
-
-        async def counted() -> Message:
-            nonlocal came
+        body, has_more = bytearray(), True
+        while has_more:
             message = await receive()
-            came += len(message.get("body", b""))
-            if came > self._most_bytes:
-                raise _TooLargeError
-            return message
+            body += message.get("body", b"")
+            has_more = message.get("more_body", False)
+            if len(body) > self._most_bytes:
+                return self._too_large(), receive
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
-        return None, counted
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        return None, replay
 
     def _too_large(self) -> Any:
         return problem(413, f"the body is larger than {self._most_bytes} bytes; ask for fewer workloads at once")
-
-
-class _TooLargeError(Exception):
-    """While the body came."""
 
 
 def _bearer(header: bytes | None) -> str | None:
