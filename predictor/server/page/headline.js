@@ -6,19 +6,22 @@ import { el, put } from "./dom.js";
 import { age, level, number, replicas, span } from "./format.js";
 import { lastKnown, nearest } from "./history.js";
 import { tile } from "./scores.js";
-import { millis, timeNode, utcText } from "./times.js";
+import { millis, timeNode } from "./times.js";
 
 const UPPER = 0.95;
 
 export function headline() {
   const node = el("dl", { class: "tiles headline" });
   const ageText = el("span", {});
-  const ageTile = tile("Newest sample", ageText);
+  const ageDetail = el("span", {});
+  const ageTile = tile("Newest sample", ageText, ageDetail);
   let freshness = null;
+  let step = null;
 
   /** @param {any} forecast @param {any|null} history */
   function update(forecast, history) {
     freshness = forecast.freshness;
+    step = forecast.step_seconds;
     const last = history ? lastKnown(history.demand) : null;
     const tiles = [tile("Demand now", number(last?.value ?? null), last ? atTime(history.times[last.at]) : "not known")];
     if (forecast.status === "ok" && forecast.window_max?.length) tiles.push(...expected(forecast, history));
@@ -31,11 +34,12 @@ export function headline() {
     const last = millis(freshness?.last_sample_at ?? null);
     if (last === null) {
       put(ageText, "none");
+      put(ageDetail);
       return;
     }
     const passed = (clock.now() - last) / 1000;
     put(ageText, `${age(passed)} old`, freshness.is_stale ? staleBadge() : null);
-    ageText.title = utcText(last);
+    put(ageDetail, "of ", timeNode(last, { seconds: true, today: clock.now() }), step ? `, one every ${span(step)}` : "");
   }
 
   return { node, update, tick };
@@ -46,10 +50,9 @@ function expected(forecast, history) {
   const peak = forecast.window_max.at(-1);
   const ahead = span(forecast.times.length * forecast.step_seconds);
   const tiles = [
-    tile(`Expected peak, next ${ahead}`, number(peak[middle]), `until ${""}`, null),
+    tile(`Expected peak, next ${ahead}`, number(peak[middle]), el("span", {}, "median, until ", timeNode(forecast.times.at(-1)))),
     tile(`Upper peak, next ${ahead}`, number(peak[upper]), `not exceeded with ${level(forecast.levels[upper])} certainty`),
   ];
-  put(tiles[0].lastChild, "median, until ", timeNode(forecast.times.at(-1)));
   const target = forecast.target_per_replica;
   if (target) {
     const running = history?.replicas?.observed ? lastKnown(history.replicas.observed) : null;

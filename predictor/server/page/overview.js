@@ -8,6 +8,7 @@ import { matching, sorted } from "./overview_order.js";
 import { COLUMNS, overviewRow } from "./overview_row.js";
 import { banner, emptyPanel, errorPanel, notesList, skeleton } from "./states.js";
 import { millis, timeNode } from "./times.js";
+import { errorWords } from "./words.js";
 
 const FIRST_ROWS = 60; // built at once; the others follow while the first can be read already
 const MORE_ROWS = 150;
@@ -61,7 +62,7 @@ export function overview({ main, route, signal, refused }) {
 
   function warn(error) {
     const told = [];
-    if (error) told.push(banner("bad", "The server cannot be reached.", "Shown is what was known at ", timeNode(list.cycle_at, { seconds: true }), "."));
+    if (error) told.push(banner("bad", `${errorWords(error).title}.`, "Shown is what was known at ", timeNode(list.cycle_at, { seconds: true }), "."));
     const late = lateness(list);
     if (!error && late !== null) told.push(banner("warn", `No cycle for ${age(late)}.`, "Forecasts below are growing old; the server's log says why it has stopped."));
     if (!list.is_warm) told.push(banner("note", "Calibration is being rebuilt from history.", "Forecasts are shown, and count as unproven until it is done."));

@@ -34,6 +34,8 @@ export function overviewRow() {
   const badges = el("span", { class: "badges" });
   cells[0].append(link, badges);
 
+  let shownAge = "";
+
   function update(workload) {
     const { name, expected, score, freshness } = workload;
     link.textContent = name;
@@ -51,16 +53,19 @@ export function overviewRow() {
     tick(workload);
   }
 
-  /** Time passes between cycles. */
+  /** Time passes between cycles; most seconds change nothing that is shown. */
   function tick({ freshness, step_seconds: step }) {
     const last = millis(freshness.last_sample_at);
     const passed = last === null ? null : (clock.now() - last) / 1000;
+    const isStale = freshness.is_stale || (passed ?? 0) > 10 * (step ?? 60);
+    const next = `${age(passed)} ${isStale} ${freshness.error}`;
+    if (next === shownAge) return;
+    shownAge = next;
     cells[7].title = last === null ? "" : `Newest sample ${utcText(last)}`;
     if (passed === null) {
       put(cells[7], staleBadge("No data"));
       return;
     }
-    const isStale = freshness.is_stale || passed > 10 * (step ?? 60);
     const parts = [el("span", {}, `${age(passed)} old`)];
     if (isStale) parts.push(" ", staleBadge());
     if (freshness.error) parts.push(el("span", { class: "sub bad" }, freshness.error));

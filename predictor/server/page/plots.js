@@ -2,7 +2,7 @@
 
 import { svg } from "./dom.js";
 
-export const SIZE = { width: 440, height: 280, left: 52, right: 26, top: 12, bottom: 42 };
+export const SIZE = { width: 440, height: 280, left: 66, right: 26, top: 12, bottom: 42 };
 
 /**
  * A frame with axes, and how values become places in it.

@@ -3,7 +3,7 @@
 import { put, svg } from "./dom.js";
 import { figure } from "./figure.js";
 import { count, counted, level, percent, span } from "./format.js";
-import { SIZE, box, dot, frame, line, ticksTo } from "./plots.js";
+import { box, dot, frame, line, ticksTo } from "./plots.js";
 
 const TOLERANCE = 0.05; // more than this below its level, and trust is lost
 const HEADS = { path: "demand then", window_max: "highest until then" };
@@ -102,5 +102,3 @@ function horizonSummary(known, window) {
   return `Over the last ${span(window)}. ${span(last.horizon_seconds)} ahead the forecast is off by ${percent(last.wape)} of demand, ${than} ` +
     `${percent(last.persistence_wape)}: skill ${percent(last.skill)} over ${counted(last.pairs, "pair")}.`;
 }
-
-export const PLOT_RATIO = SIZE.width / SIZE.height;

@@ -1,6 +1,6 @@
 /** What stands in for content: waiting, emptiness, errors, and the question for a token. */
 
-import { el, freshId, put } from "./dom.js";
+import { el, freshId } from "./dom.js";
 import { timeNode } from "./times.js";
 import { errorWords } from "./words.js";
 
@@ -94,11 +94,6 @@ export function skeleton(...heights) {
   const node = el("div", { class: "skeleton", "aria-hidden": "true" });
   for (const height of heights) node.append(el("div", { class: `bone ${height}` }));
   return node;
-}
-
-/** Put banners into their place; an empty place takes no room. */
-export function showBanners(place, banners) {
-  put(place, ...banners);
 }
 
 function told(error) {

@@ -105,9 +105,10 @@ export function workload({ main, route, signal, refused, retitle }) {
       refused();
       return;
     }
-    failed = errors.forecast ?? null;
-    if (failed?.status === 404) await missing();
-    else if (failed && !known.forecast) put(main, errorPanel(failed, again));
+    // A part that never came says so in its own place; one that was there before is old now.
+    failed = errors.forecast ?? Object.keys(errors).map((key) => (known[key] ? errors[key] : null)).find(Boolean) ?? null;
+    if (errors.forecast?.status === 404) await missing();
+    else if (errors.forecast && !known.forecast) put(main, errorPanel(errors.forecast, again));
     else {
       if (!content.isConnected) put(main, content);
       content.removeAttribute("aria-busy");
@@ -135,13 +136,13 @@ export function workload({ main, route, signal, refused, retitle }) {
   }
 
   function showNext(forecast, history) {
-    sections.next.title(forecast.status === "ok" ? "Next minutes" : "No forecast");
+    sections.next.title(forecast.status === "ok" ? "Next minutes" : "Why there is no forecast, and what to do");
     if (forecast.status === "ok") {
       sections.next.show(forecast, null, again, () => parts.fan.update(forecast, history));
       return;
     }
     const { title, advice } = words.unavailable(forecast.reason);
-    sections.next.instead(el("div", { class: "no-forecast-box" }, el("p", {}, el("strong", {}, title)), el("p", {}, forecast.message ?? ""), el("p", {}, advice)));
+    sections.next.instead(el("div", { class: "no-forecast-box" }, el("p", {}, el("strong", {}, `${title}. `), advice)));
   }
 
   function banner() {

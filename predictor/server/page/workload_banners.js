@@ -8,11 +8,10 @@ import { errorWords, unavailable } from "./words.js";
 /** @param {any} forecast @param {Error|null} failed why the newest could not be had */
 export function workloadBanners(forecast, failed) {
   const told = [];
-  if (failed) told.push(banner("bad", `${errorWords(failed).title}.`, "Shown is what was known before; the page tries again."));
+  if (failed) told.push(banner("bad", `${errorWords(failed).title}.`, "Some of what is shown is older; the page tries again."));
   if (forecast.is_synthetic) told.push(banner("synthetic", "Synthetic.", "This demand is generated, not of a real system."));
   if (forecast.status !== "ok") {
-    const { title, advice } = unavailable(forecast.reason);
-    told.push(banner("warn", `No forecast: ${title.toLowerCase()}.`, advice));
+    told.push(banner("warn", `No forecast: ${unavailable(forecast.reason).title.toLowerCase()}.`, forecast.message ?? ""));
   } else if (forecast.expires_at && clock.now() > millis(forecast.expires_at)) {
     told.push(banner("warn", "This forecast has expired.", "It was good until ", timeNode(forecast.expires_at), "; nothing should act on it."));
   }

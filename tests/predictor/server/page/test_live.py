@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from predictor import messages as m
@@ -97,14 +98,15 @@ def test_a_server_that_is_gone_is_told_and_the_last_numbers_stay(open_page: Open
     expect(page.locator("#announcer")).to_have_text("Live again")
 
 
-def test_numbers_that_cannot_be_refreshed_say_of_when_they_are(open_page: Open, world: World) -> None:
+@pytest.mark.parametrize("path", ["/forecast", "/history", "/alarms"])
+def test_numbers_that_cannot_be_refreshed_stay_and_are_called_old(open_page: Open, world: World, path: str) -> None:
     page = open_page(CHECKOUT)
     is_live(page)
-    world.problems["/forecast"] = m.Problem(title="Bad Gateway", status=502, detail="no upstream")
+    world.problems[path] = m.Problem(title="Bad Gateway", status=502, detail="no upstream")
 
     world.end_cycle(4712)
 
-    expect(page.locator(".banner.bad")).to_contain_text("Shown is what was known before")
+    expect(page.locator(".banner.bad")).to_contain_text("Some of what is shown is older")
     expect(page.locator("canvas").first).to_be_visible()
 
 
