@@ -98,8 +98,7 @@ export function overview({ main, route, signal, refused }) {
       if (nodes.length < wanted.length) requestAnimationFrame(more);
       else forget();
     };
-    const isShown = body.childElementCount > 0;
-    upTo(isShown ? wanted.length : FIRST_ROWS); // rows that are there already are not taken away for a moment
+    upTo(body.childElementCount + FIRST_ROWS); // as many as are there already are not taken away for a moment
     reorder(body, nodes);
     if (nodes.length < wanted.length) requestAnimationFrame(more);
     else forget();
