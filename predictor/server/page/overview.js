@@ -6,7 +6,7 @@ import { age, counted } from "./format.js";
 import { overviewTools } from "./overview_tools.js";
 import { matching, sorted } from "./overview_order.js";
 import { COLUMNS, overviewRow } from "./overview_row.js";
-import { banner, emptyPanel, errorPanel, notesList, skeleton } from "./states.js";
+import { banner, emptyPanel, errorPanel, notesList, showIn, skeleton } from "./states.js";
 import { millis, timeNode } from "./times.js";
 import { errorWords } from "./words.js";
 
@@ -23,14 +23,14 @@ export function overview({ main, route, signal, refused }) {
   const notes = el("div");
   const nothing = el("p", { class: "nothing", hidden: true }, "No workload matches. ", el("button", { type: "button", class: "link", onclick: () => tools.clear() }, "Show all"));
   const table = el("table", { class: "workloads", role: "table", "aria-label": "Workloads" }, head(tools), body);
-  const content = el("div", { class: "overview" },
-    el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, "Workloads"), summary), banners, tools.node, table, nothing, notes);
+  const place = el("div", {}, skeleton("tools", ...Array(8).fill("row")));
+  const content = el("div", { class: "overview", "aria-busy": "true" },
+    el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, "Workloads"), summary), place);
   let list = null;
   let painting = 0;
 
-  put(main, el("div", { class: "overview", "aria-busy": "true" },
-    el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, "Workloads"), el("p", { class: "summary" }, "Loading…")),
-    skeleton("tools", ...Array(8).fill("row"))));
+  summary.textContent = "Loading…";
+  put(main, content);
 
   async function refresh() {
     try {
@@ -38,16 +38,18 @@ export function overview({ main, route, signal, refused }) {
     } catch (error) {
       if (signal.aborted) return;
       if (error.status === 401) refused(error);
-      else if (list === null) put(main, errorPanel(error, refresh));
+      else if (list === null) showIn(main, errorPanel(error, refresh));
       else warn(error);
       return;
     }
     if (list.workloads.length === 0) {
       rows.clear();
-      put(main, emptyPanel(list.cycle_at, list.notes));
+      showIn(main, emptyPanel(list.cycle_at, list.notes));
       return;
     }
-    if (!content.isConnected) put(main, content);
+    if (content.hasAttribute("aria-busy")) put(place, banners, tools.node, table, nothing, notes);
+    content.removeAttribute("aria-busy");
+    showIn(main, content);
     warn(null);
     put(notes, notesList(list.notes));
     tell();

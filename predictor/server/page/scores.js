@@ -51,7 +51,7 @@ function origins({ origins: all, live_origins: live, start, end }, window) {
   if (live === all) return [`All ${counted(all, "forecast")} scored here were made live, before their outcome was known.`, ...between];
   const rebuilt = all - live;
   return [
-    `Of ${counted(all, "forecast")} scored here, ${count(live)} were made live, before their outcome was known; ` +
+    `Of ${counted(all, "forecast")} scored here, ${count(live)} ${live === 1 ? "was" : "were"} made live, before their outcome was known; ` +
       `${count(rebuilt)} ${rebuilt === 1 ? "was" : "were"} rebuilt from history after a start, with only what was known at their time.`,
     ...between,
   ];

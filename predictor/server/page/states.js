@@ -1,12 +1,20 @@
 /** What stands in for content: waiting, emptiness, errors, and the question for a token. */
 
-import { el, freshId } from "./dom.js";
-import { timeNode } from "./times.js";
+import { el, freshId, put } from "./dom.js";
 import { errorWords } from "./words.js";
 
 /** A page-wide message.  Its heading takes the focus when the page was navigated to. */
 export function panel(kind, title, ...children) {
   return el("section", { class: `panel ${kind}` }, el("h1", { tabindex: "-1" }, title), ...children);
+}
+
+/** Put a whole page's content into its place.  What says the same already stays, and the focus is not lost. */
+export function showIn(main, node) {
+  const old = main.firstElementChild;
+  if (old === node || (old && old.className === node.className && old.textContent === node.textContent)) return;
+  const hadFocus = document.activeElement !== main && main.contains(document.activeElement);
+  put(main, node);
+  if (hadFocus) node.querySelector("h1")?.focus({ preventScroll: true });
 }
 
 /** @param {string[]} notes series that could not become workloads */
@@ -27,7 +35,7 @@ export function emptyPanel(cycleAt, notes) {
     ),
     el("pre", { tabindex: "0", "aria-label": "Example of forescale.yaml" }, EXAMPLE),
     notesList(notes),
-    el("p", { class: "quiet" }, "Last cycle at ", timeNode(cycleAt, { seconds: true }), ". This page updates by itself."),
+    el("p", { class: "quiet" }, "This page updates by itself, after every cycle."),
   );
 }
 

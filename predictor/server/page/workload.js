@@ -12,7 +12,7 @@ import { WINDOWS, workloadHash } from "./router.js";
 import { calibrationPlot, horizonPlot } from "./score_plots.js";
 import { scoreTiles } from "./scores.js";
 import { section } from "./section.js";
-import { errorPanel, missingPanel, skeleton } from "./states.js";
+import { errorPanel, missingPanel, showIn, skeleton } from "./states.js";
 import { workloadBanners } from "./workload_banners.js";
 import * as words from "./words.js";
 
@@ -108,9 +108,9 @@ export function workload({ main, route, signal, refused, retitle }) {
     // A part that never came says so in its own place; one that was there before is old now.
     failed = errors.forecast ?? Object.keys(errors).map((key) => (known[key] ? errors[key] : null)).find(Boolean) ?? null;
     if (errors.forecast?.status === 404) await missing();
-    else if (errors.forecast && !known.forecast) put(main, errorPanel(errors.forecast, again));
+    else if (errors.forecast && !known.forecast) showIn(main, errorPanel(errors.forecast, load));
     else {
-      if (!content.isConnected) put(main, content);
+      showIn(main, content);
       content.removeAttribute("aria-busy");
       show(errors);
     }
@@ -126,19 +126,19 @@ export function workload({ main, route, signal, refused, retitle }) {
     banner();
     parts.headline.update(forecast, history);
     showNext(forecast, history);
-    sections.past.show(history, errors.history, again, () =>
+    sections.past.show(history, errors.history, load, () =>
       parts.past.update({ history, forecast, alarms, window: { seconds: WINDOWS[window], now: clock.now() }, isSynthetic }));
-    sections.scores.show(accuracy, errors.accuracy, again, () => {
+    sections.scores.show(accuracy, errors.accuracy, load, () => {
       for (const part of [parts.tiles, parts.calibration, parts.horizons]) part.update(accuracy);
     });
-    sections.model.show(models, errors.models, again, () =>
+    sections.model.show(models, errors.models, load, () =>
       parts.model.update(modelOf(models.models, forecast), forecast.model));
   }
 
   function showNext(forecast, history) {
     sections.next.title(forecast.status === "ok" ? "Next minutes" : "Why there is no forecast, and what to do");
     if (forecast.status === "ok") {
-      sections.next.show(forecast, null, again, () => parts.fan.update(forecast, history));
+      sections.next.show(forecast, null, load, () => parts.fan.update(forecast, history));
       return;
     }
     const { title, advice } = words.unavailable(forecast.reason);
@@ -159,13 +159,8 @@ export function workload({ main, route, signal, refused, retitle }) {
     const names = await api.workloads({ signal }).then((list) => list.workloads.map((one) => one.name), () => []);
     if (signal.aborted) return;
     const near = similar(name, names);
-    put(main, missingPanel(`No workload ${name}`, el("p", {}, "The server does not know this name. It may have been renamed, or its query no longer gives it."),
+    showIn(main, missingPanel(`No workload ${name}`, el("p", {}, "The server does not know this name. It may have been renamed, or its query no longer gives it."),
       near.length ? el("p", {}, "Did you mean ", ...near.flatMap((other, at) => [at ? ", " : "", el("a", { href: workloadHash(other, window) }, other)]), "?") : null));
-  }
-
-  function again() {
-    put(main, content);
-    load();
   }
 
   function showRanges() {

@@ -9,6 +9,7 @@ from predictor import messages as m
 from tests.predictor.server.page.answers import a_list
 from tests.predictor.server.page.conftest import Open
 from tests.predictor.server.page.stub import World
+from tests.servers.processes import wait_until
 
 CHECKOUT = "/workloads/checkout"
 FAILED = m.Problem(title="Internal Server Error", status=500, detail="the engine has stopped")
@@ -75,6 +76,22 @@ def test_a_failed_server_is_told_in_its_words_and_can_be_asked_again(open_page: 
 
     expect(page.locator(".panel")).to_have_count(0)
     expect(page.get_by_role("link", name="checkout").or_(page.get_by_role("heading", name="checkout"))).to_be_visible()
+
+
+def test_trying_again_in_vain_keeps_the_focus_and_in_the_end_moves_it_to_the_heading(
+    open_page: Open, world: World
+) -> None:
+    world.problems["/workloads"] = FAILED
+    page = open_page()
+    button = page.get_by_role("button", name="Try again")
+
+    button.click()
+    wait_until(lambda: world.asked_for("/workloads?") == 2, "the server is asked again")
+    expect(button).to_be_focused()
+    world.problems.clear()
+    button.click()
+
+    expect(page.get_by_role("heading", name="Workloads", level=1)).to_be_focused()
 
 
 def test_an_address_of_no_page_leads_back(open_page: Open) -> None:

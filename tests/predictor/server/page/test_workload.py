@@ -82,6 +82,18 @@ def test_demand_and_replicas_share_one_time_axis(open_page: Open) -> None:
     assert (demand["x"], demand["width"]) == (replicas["x"], replicas["width"])
 
 
+def test_pointing_at_a_chart_reads_it_out_and_those_that_share_its_axis(open_page: Open) -> None:
+    page = open_page(CHECKOUT)
+
+    figure(page, "Demand").locator(".u-over").hover(position={"x": 400, "y": 80})
+
+    demand = plain(figure(page, "Demand").locator(".readout"))
+    replicas = plain(figure(page, "Replicas").locator(".readout"))
+    assert re.fullmatch(r"\d\d:\d\d demand [\d.]+, forecast [\d.]+ \([\d.]+ to [\d.]+\)", demand)
+    assert re.fullmatch(r"\d\d:\d\d needed [\d.]+, recommended \d+, running \d+", replicas)
+    assert demand[:5] == replicas[:5]
+
+
 def test_the_numbers_behind_a_chart_are_a_table_on_demand(open_page: Open) -> None:
     page = open_page(CHECKOUT + "?window=3h")
 
@@ -263,6 +275,16 @@ def test_a_workload_can_be_reached_from_the_overview_and_left_again(open_page: O
     page.go_back()
 
     expect(page.get_by_role("heading", name="Workloads", level=1)).to_be_focused()
+
+
+def test_another_workload_takes_the_place_of_this_one(open_page: Open, world: World) -> None:
+    world.forecasts["search"] = a_forecast("search", scale=10.0)
+    page = open_page(CHECKOUT)
+
+    page.goto(f"{world.url}#/workloads/search")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("search")
+    expect(page.locator(".tile", has_text="Replicas asked for").locator(".value")).to_have_text("200")
 
 
 def test_a_name_that_is_not_known_brings_up_those_like_it(open_page: Open, world: World) -> None:
