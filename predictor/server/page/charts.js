@@ -30,7 +30,12 @@ export function timeChart(box, { series, bands, sync, ticks = number, onCursor, 
   }
 
   function options(colours) {
-    const axis = { stroke: colours.muted, font: FONT, grid: { stroke: colours.grid, width: 1 }, ticks: { show: false } };
+    const axis = {
+      stroke: colours.muted,
+      font: FONT,
+      grid: { stroke: colours.grid, width: 1 },
+      ticks: { show: false },
+    };
     return {
       width: box.clientWidth || 300,
       height: box.clientHeight || 200,
@@ -44,7 +49,13 @@ export function timeChart(box, { series, bands, sync, ticks = number, onCursor, 
       },
       scales: { x: { time: true, range: () => drawn.range }, y: { range: isFromZero ? fromZero : around } },
       axes: [
-        { ...axis, size: 28, gap: 6, space: 64, values: (_, splits, __, ___, step) => splits.map((at) => tickText(at, step < 60)) },
+        {
+          ...axis,
+          size: 28,
+          gap: 6,
+          space: 64,
+          values: (_, splits, __, ___, step) => splits.map((at) => tickText(at, step < 60)),
+        },
         { ...axis, size: LEFT, gap: 6, space: 34, values: (_, splits) => splits.map(ticks) },
       ],
       series: [{}, ...series(colours)],
@@ -108,7 +119,13 @@ const stepped = uPlot.paths.stepped({ align: 1 });
 
 export const lines = {
   plain: (colour, width = 1.5, dash = undefined) => ({ stroke: colour, width, dash, points: { show: false } }),
-  steps: (colour, width = 1.5, dash = undefined) => ({ stroke: colour, width, dash, paths: stepped, points: { show: false } }),
+  steps: (colour, width = 1.5, dash = undefined) => ({
+    stroke: colour,
+    width,
+    dash,
+    paths: stepped,
+    points: { show: false },
+  }),
   area: (colour, opacity) => ({ stroke: colour, width: 1, fill: faded(colour, opacity), points: { show: false } }),
   /** The edge of a band. */
   edge: () => ({ stroke: "transparent", width: 0, points: { show: false } }),

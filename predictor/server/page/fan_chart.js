@@ -32,7 +32,10 @@ export function fanChart() {
     frame.setLegend([
       ["actual", "Demand"],
       ["model", "Median"],
-      ...pairs.map(([low, high], at) => [`band band-${at + 1}`, `${level(forecast.levels[low])} to ${level(forecast.levels[high])}`]),
+      ...pairs.map(([low, high], at) => [
+        `band band-${at + 1}`,
+        `${level(forecast.levels[low])} to ${level(forecast.levels[high])}`,
+      ]),
       ...(forecast.window_max ? [["peak", `Highest so far, ${level(seen.upperLevel)}`]] : []),
     ]);
     frame.summarize(summary(forecast, seen.upperLevel, ahead));
@@ -44,7 +47,9 @@ export function fanChart() {
       isFromZero: false,
       series: (c) => [
         ...pairs.flatMap(() => [lines.edge(), lines.edge()]),
-        lines.plain(c.model, 2), lines.steps(c.peak, 1.75, [7, 4]), lines.plain(c.actual, 1.75),
+        lines.plain(c.model, 2),
+        lines.steps(c.peak, 1.75, [7, 4]),
+        lines.plain(c.actual, 1.75),
       ],
       bands: (c) => pairs.map((_, at) => band(2 * at + 2, 2 * at + 1, c.model, 0.14)),
       onCursor: (at) => say(frame.readout, read(seen, at)),
@@ -67,7 +72,9 @@ export function bandsOf(levels) {
     if (low < 0.5 - 1e-9 && other > at) pairs.push([at, other]);
   });
   if (pairs.length <= MOST_BANDS) return pairs;
-  const places = Array.from({ length: MOST_BANDS }, (_, at) => Math.round((at * (pairs.length - 1)) / (MOST_BANDS - 1)));
+  const places = Array.from({ length: MOST_BANDS }, (_, at) =>
+    Math.round((at * (pairs.length - 1)) / (MOST_BANDS - 1)),
+  );
   return places.map((at) => pairs[at]);
 }
 
@@ -99,16 +106,26 @@ function summary(forecast, upperLevel, ahead) {
   const [middle, upper] = [nearest(forecast.levels, 0.5), nearest(forecast.levels, UPPER)];
   const end = forecast.path.at(-1);
   const peak = forecast.window_max?.at(-1);
-  return `In ${ahead}, at ${timeText(forecast.times.at(-1))}, demand is expected at ${number(end[middle])}` +
-    (peak ? `. Until then its highest is expected at ${number(peak[middle])}, and with ${level(upperLevel)} certainty stays at or below ${number(peak[upper])}.` : ".");
+  return (
+    `In ${ahead}, at ${timeText(forecast.times.at(-1))}, demand is expected at ${number(end[middle])}` +
+    (peak
+      ? `. Until then its highest is expected at ${number(peak[middle])}, and with ${level(upperLevel)} certainty stays at or below ${number(peak[upper])}.`
+      : ".")
+  );
 }
 
 function rows(forecast) {
   const peak = nearest(forecast.levels, UPPER);
   return {
-    columns: ["Time", ...forecast.levels.map((at) => level(at)), ...(forecast.window_max ? [`Highest so far, ${level(forecast.levels[peak])}`] : [])],
+    columns: [
+      "Time",
+      ...forecast.levels.map((at) => level(at)),
+      ...(forecast.window_max ? [`Highest so far, ${level(forecast.levels[peak])}`] : []),
+    ],
     rows: forecast.times.map((time, at) => [
-      timeNode(time), ...forecast.path[at].map(number), ...(forecast.window_max ? [number(forecast.window_max[at][peak])] : []),
+      timeNode(time),
+      ...forecast.path[at].map(number),
+      ...(forecast.window_max ? [number(forecast.window_max[at][peak])] : []),
     ]),
   };
 }

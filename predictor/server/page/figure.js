@@ -17,14 +17,29 @@ export function figure({ title, legend = [], height, table }) {
   const chart = el("div", { class: `chart ${height}`, role: "img", "aria-labelledby": `${titleId} ${summaryId}` });
   const list = el("ul", { class: "legend" });
   const numbers = onDemand(table);
-  const node = el("figure", { "aria-labelledby": titleId },
-    el("figcaption", {}, el("div", { class: "figure-title" }, el("h3", { id: titleId }, title), badges, readout), summary),
-    list, chart, numbers.node);
+  const node = el(
+    "figure",
+    { "aria-labelledby": titleId },
+    el(
+      "figcaption",
+      {},
+      el("div", { class: "figure-title" }, el("h3", { id: titleId }, title), badges, readout),
+      summary,
+    ),
+    list,
+    chart,
+    numbers.node,
+  );
   setLegend(legend);
 
   function setLegend(entries) {
     list.hidden = entries.length === 0;
-    put(list, ...entries.map(([kind, text]) => el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text)));
+    put(
+      list,
+      ...entries.map(([kind, text]) =>
+        el("li", {}, el("span", { class: `swatch ${kind}`, "aria-hidden": "true" }), text),
+      ),
+    );
   }
 
   return {
@@ -66,10 +81,25 @@ function table(title, { columns, rows }) {
   const every = Math.ceil(rows.length / MOST_ROWS);
   const shown = every === 1 ? rows : rows.filter((_, at) => at % every === 0);
   return [
-    every > 1 ? el("p", { class: "quiet" }, `Every ${every}th of ${rows.length} rows, the newest first; the API gives all of them.`) : null,
-    el("table", { class: "data" },
+    every > 1
+      ? el(
+          "p",
+          { class: "quiet" },
+          `Every ${every}th of ${rows.length} rows, the newest first; the API gives all of them.`,
+        )
+      : null,
+    el(
+      "table",
+      { class: "data" },
       el("caption", { class: "hidden" }, title),
       el("thead", {}, el("tr", {}, ...columns.map((column) => el("th", { scope: "col" }, column)))),
-      el("tbody", {}, ...shown.map((row) => el("tr", {}, el("th", { scope: "row" }, row[0]), ...row.slice(1).map((cell) => el("td", {}, cell)))))),
+      el(
+        "tbody",
+        {},
+        ...shown.map((row) =>
+          el("tr", {}, el("th", { scope: "row" }, row[0]), ...row.slice(1).map((cell) => el("td", {}, cell))),
+        ),
+      ),
+    ),
   ].filter(Boolean);
 }

@@ -23,7 +23,9 @@ export function headline() {
     freshness = forecast.freshness;
     step = forecast.step_seconds;
     const last = history ? lastKnown(history.demand) : null;
-    const tiles = [tile("Demand now", number(last?.value ?? null), last ? atTime(history.times[last.at]) : "not known")];
+    const tiles = [
+      tile("Demand now", number(last?.value ?? null), last ? atTime(history.times[last.at]) : "not known"),
+    ];
     if (forecast.status === "ok" && forecast.window_max?.length) tiles.push(...expected(forecast, history));
     put(node, ...tiles, ageTile);
     tick();
@@ -39,7 +41,12 @@ export function headline() {
     }
     const passed = (clock.now() - last) / 1000;
     put(ageText, `${age(passed)} old`, freshness.is_stale ? staleBadge() : null);
-    put(ageDetail, "of ", timeNode(last, { seconds: true, today: clock.now() }), step ? `, one every ${span(step)}` : "");
+    put(
+      ageDetail,
+      "of ",
+      timeNode(last, { seconds: true, today: clock.now() }),
+      step ? `, one every ${span(step)}` : "",
+    );
   }
 
   return { node, update, tick };
@@ -50,15 +57,28 @@ function expected(forecast, history) {
   const peak = forecast.window_max.at(-1);
   const ahead = span(forecast.times.length * forecast.step_seconds);
   const tiles = [
-    tile(`Expected peak, next ${ahead}`, number(peak[middle]), el("span", {}, "median, until ", timeNode(forecast.times.at(-1)))),
-    tile(`Upper peak, next ${ahead}`, number(peak[upper]), `not exceeded with ${level(forecast.levels[upper])} certainty`),
+    tile(
+      `Expected peak, next ${ahead}`,
+      number(peak[middle]),
+      el("span", {}, "median, until ", timeNode(forecast.times.at(-1))),
+    ),
+    tile(
+      `Upper peak, next ${ahead}`,
+      number(peak[upper]),
+      `not exceeded with ${level(forecast.levels[upper])} certainty`,
+    ),
   ];
   const target = forecast.target_per_replica;
   if (target) {
     const running = history?.replicas?.observed ? lastKnown(history.replicas.observed) : null;
-    tiles.push(tile("Replicas asked for", replicas(Math.ceil(peak[upper] / target - 1e-9)),
-      running ? `${replicas(running.value)} running` : null,
-      `upper peak / ${number(target)} per replica${forecast.is_target_derived ? ", derived from history" : ""}`));
+    tiles.push(
+      tile(
+        "Replicas asked for",
+        replicas(Math.ceil(peak[upper] / target - 1e-9)),
+        running ? `${replicas(running.value)} running` : null,
+        `upper peak / ${number(target)} per replica${forecast.is_target_derived ? ", derived from history" : ""}`,
+      ),
+    );
   }
   return tiles;
 }

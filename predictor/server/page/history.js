@@ -21,13 +21,14 @@ export function merge(known, news, from) {
   let start = known.times.findIndex((time) => millis(time) >= from);
   if (start < 0 || start > end) start = end;
   const join = (old, fresh) => (old && fresh ? [...old.slice(start, end), ...fresh] : fresh);
-  const replicas = known.replicas && news.replicas
-    ? {
-        needed: join(known.replicas.needed, news.replicas.needed),
-        recommended: join(known.replicas.recommended, news.replicas.recommended),
-        observed: join(known.replicas.observed, news.replicas.observed),
-      }
-    : news.replicas;
+  const replicas =
+    known.replicas && news.replicas
+      ? {
+          needed: join(known.replicas.needed, news.replicas.needed),
+          recommended: join(known.replicas.recommended, news.replicas.recommended),
+          observed: join(known.replicas.observed, news.replicas.observed),
+        }
+      : news.replicas;
   return {
     ...news,
     times: join(known.times, news.times),

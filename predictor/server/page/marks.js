@@ -18,7 +18,11 @@ const SHAPES = {
   missed: "M-5 -5H5V5H-5z",
 };
 const LEGEND = [
-  ["hit", "Alarm, hit"], ["false", "Alarm, false"], ["pending", "Alarm, pending"], ["caught", "Surge, caught"], ["missed", "Surge, missed"],
+  ["hit", "Alarm, hit"],
+  ["false", "Alarm, false"],
+  ["pending", "Alarm, pending"],
+  ["caught", "Surge, caught"],
+  ["missed", "Surge, missed"],
 ];
 
 export function marksLane() {
@@ -38,11 +42,13 @@ export function marksLane() {
     const { alarms: told, range } = shown;
     if (!width) return;
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    const x = (instant) => LEFT + ((millis(instant) / 1000 - range[0]) / (range[1] - range[0])) * (width - LEFT - RIGHT);
+    const x = (instant) =>
+      LEFT + ((millis(instant) / 1000 - range[0]) / (range[1] - range[0])) * (width - LEFT - RIGHT);
     const isInside = (instant) => millis(instant) / 1000 >= range[0];
     const rows = [label("Surges", 0), label("Alarms", 1), track(0, width), track(1, width)];
     for (const surge of told?.surges ?? []) {
-      if (isInside(surge.began_at)) rows.push(mark(surge.is_caught ? "caught" : "missed", x(surge.began_at), 0, surgeText(surge)));
+      if (isInside(surge.began_at))
+        rows.push(mark(surge.is_caught ? "caught" : "missed", x(surge.began_at), 0, surgeText(surge)));
     }
     for (const alarm of told?.alarms ?? []) {
       if (isInside(alarm.raised_at)) rows.push(mark(alarm.outcome, x(alarm.raised_at), 1, alarmText(alarm)));
@@ -58,7 +64,11 @@ export function marksLane() {
       const isKnown = alarms !== null && alarms.target_per_replica !== null;
       drawing.toggleAttribute("hidden", !isKnown);
       legend.hidden = !isKnown || alarms.alarms.length + alarms.surges.length === 0;
-      none.textContent = isKnown ? (legend.hidden ? "No surge and no alarm in this window." : "") : "Alarms and surges are not known: there is no target per replica, or too little demand.";
+      none.textContent = isKnown
+        ? legend.hidden
+          ? "No surge and no alarm in this window."
+          : ""
+        : "Alarms and surges are not known: there is no target per replica, or too little demand.";
       none.hidden = none.textContent === "";
       numbers.node.hidden = legend.hidden;
       title.textContent = isKnown ? summary(alarms) : "";
@@ -78,19 +88,30 @@ function track(row, width) {
 }
 
 function mark(kind, x, row, text) {
-  return svg("g", { class: `mark ${kind}`, transform: `translate(${x.toFixed(1)} ${row * ROW + 12})` },
-    svg("title", {}, text), svg("rect", { x: -9, y: -9, width: 18, height: 18, class: "target" }), svg("path", { d: SHAPES[kind] }));
+  return svg(
+    "g",
+    { class: `mark ${kind}`, transform: `translate(${x.toFixed(1)} ${row * ROW + 12})` },
+    svg("title", {}, text),
+    svg("rect", { x: -9, y: -9, width: 18, height: 18, class: "target" }),
+    svg("path", { d: SHAPES[kind] }),
+  );
 }
 
 function sample(kind) {
-  return svg("svg", { class: "mark-sample", viewBox: "-8 -8 16 16", "aria-hidden": "true" }, svg("g", { class: `mark ${kind}` }, svg("path", { d: SHAPES[kind] })));
+  return svg(
+    "svg",
+    { class: "mark-sample", viewBox: "-8 -8 16 16", "aria-hidden": "true" },
+    svg("g", { class: `mark ${kind}` }, svg("path", { d: SHAPES[kind] })),
+  );
 }
 
 function summary({ alarms, surges }) {
   const caught = surges.filter((surge) => surge.is_caught).length;
   const of = (outcome) => alarms.filter((alarm) => alarm.outcome === outcome).length;
-  return `${counted(surges.length, "surge")}: ${caught} caught, ${surges.length - caught} missed. ` +
-    `${counted(alarms.length, "alarm")}: ${of("hit")} hit, ${of("false")} false, ${of("pending")} pending.`;
+  return (
+    `${counted(surges.length, "surge")}: ${caught} caught, ${surges.length - caught} missed. ` +
+    `${counted(alarms.length, "alarm")}: ${of("hit")} hit, ${of("false")} false, ${of("pending")} pending.`
+  );
 }
 
 function surgeText({ began_at: at, is_caught: isCaught, held, needed }) {
@@ -102,10 +123,20 @@ function alarmText({ raised_at: at, outcome, held, asked }) {
 }
 
 function events({ alarms, surges }) {
-  const newest = Math.max(0, ...alarms.map(({ raised_at: at }) => millis(at)), ...surges.map(({ began_at: at }) => millis(at)));
+  const newest = Math.max(
+    0,
+    ...alarms.map(({ raised_at: at }) => millis(at)),
+    ...surges.map(({ began_at: at }) => millis(at)),
+  );
   const rows = [
-    ...alarms.map((alarm) => ({ at: alarm.raised_at, cells: ["Alarm", OUTCOMES[alarm.outcome], replicas(alarm.held), `${replicas(alarm.asked)} asked for`] })),
-    ...surges.map((surge) => ({ at: surge.began_at, cells: ["Surge", surge.is_caught ? "caught" : "missed", replicas(surge.held), `${replicas(surge.needed)} needed`] })),
+    ...alarms.map((alarm) => ({
+      at: alarm.raised_at,
+      cells: ["Alarm", OUTCOMES[alarm.outcome], replicas(alarm.held), `${replicas(alarm.asked)} asked for`],
+    })),
+    ...surges.map((surge) => ({
+      at: surge.began_at,
+      cells: ["Surge", surge.is_caught ? "caught" : "missed", replicas(surge.held), `${replicas(surge.needed)} needed`],
+    })),
   ].sort((one, other) => millis(other.at) - millis(one.at));
   return {
     columns: ["Time", "What", "Outcome", "Replicas held", "Replicas"],

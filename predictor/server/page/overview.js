@@ -21,11 +21,20 @@ export function overview({ main, route, signal, refused }) {
   const summary = el("p", { class: "summary" });
   const banners = el("div", { class: "banners" });
   const notes = el("div");
-  const nothing = el("p", { class: "nothing", hidden: true }, "No workload matches. ", el("button", { type: "button", class: "link", onclick: () => tools.clear() }, "Show all"));
+  const nothing = el(
+    "p",
+    { class: "nothing", hidden: true },
+    "No workload matches. ",
+    el("button", { type: "button", class: "link", onclick: () => tools.clear() }, "Show all"),
+  );
   const table = el("table", { class: "workloads", role: "table", "aria-label": "Workloads" }, head(tools), body);
   const place = el("div", {}, skeleton("tools", ...Array(8).fill("row")));
-  const content = el("div", { class: "overview", "aria-busy": "true" },
-    el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, "Workloads"), summary), place);
+  const content = el(
+    "div",
+    { class: "overview", "aria-busy": "true" },
+    el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, "Workloads"), summary),
+    place,
+  );
   let list = null;
   let painting = 0;
 
@@ -58,18 +67,54 @@ export function overview({ main, route, signal, refused }) {
 
   function tell() {
     const ready = list.workloads.filter((workload) => workload.status === "ok").length;
-    put(summary, `${counted(list.workloads.length, "workload")}, ${ready} with a forecast; cycle ${list.cycle} at `, timeNode(list.cycle_at, { seconds: true }));
+    put(
+      summary,
+      `${counted(list.workloads.length, "workload")}, ${ready} with a forecast; cycle ${list.cycle} at `,
+      timeNode(list.cycle_at, { seconds: true }),
+    );
     tools.count(list.workloads);
   }
 
   function warn(error) {
     const told = [];
-    if (error) told.push(banner("bad", `${errorWords(error).title}.`, "Shown is what was known at ", timeNode(list.cycle_at, { seconds: true }), "."));
+    if (error)
+      told.push(
+        banner(
+          "bad",
+          `${errorWords(error).title}.`,
+          "Shown is what was known at ",
+          timeNode(list.cycle_at, { seconds: true }),
+          ".",
+        ),
+      );
     const late = lateness(list);
-    if (!error && late !== null) told.push(banner("warn", `No cycle for ${age(late)}.`, "Forecasts below are growing old; the server's log says why it has stopped."));
-    if (!list.is_warm) told.push(banner("note", "Calibration is being rebuilt from history.", "Forecasts are shown, and count as unproven until it is done."));
+    if (!error && late !== null)
+      told.push(
+        banner(
+          "warn",
+          `No cycle for ${age(late)}.`,
+          "Forecasts below are growing old; the server's log says why it has stopped.",
+        ),
+      );
+    if (!list.is_warm)
+      told.push(
+        banner(
+          "note",
+          "Calibration is being rebuilt from history.",
+          "Forecasts are shown, and count as unproven until it is done.",
+        ),
+      );
     const synthetic = list.workloads.filter((workload) => workload.is_synthetic).length;
-    if (synthetic) told.push(banner("synthetic", "Synthetic.", synthetic === list.workloads.length ? "All demand here is generated, not of a real system." : `Demand of ${counted(synthetic, "workload")} is generated, not of a real system.`));
+    if (synthetic)
+      told.push(
+        banner(
+          "synthetic",
+          "Synthetic.",
+          synthetic === list.workloads.length
+            ? "All demand here is generated, not of a real system."
+            : `Demand of ${counted(synthetic, "workload")} is generated, not of a real system.`,
+        ),
+      );
     put(banners, ...told);
   }
 

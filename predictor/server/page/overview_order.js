@@ -23,7 +23,13 @@ export const STATES = {
 };
 
 export const SORTS = {
-  name: "Name", demand: "Demand now", peak: "Expected peak", replicas: "Replicas asked for", trust: "Trust", skill: "Skill", age: "Age of data",
+  name: "Name",
+  demand: "Demand now",
+  peak: "Expected peak",
+  replicas: "Replicas asked for",
+  trust: "Trust",
+  skill: "Skill",
+  age: "Age of data",
 };
 
 /** The names are few words: every one of them has to occur. */

@@ -24,7 +24,12 @@ export const COLUMNS = [
 /** Build a row once; `update` fills it again after every cycle. */
 export function overviewRow() {
   const cells = COLUMNS.map(({ title }, at) =>
-    el(at === 0 ? "th" : "td", { role: at === 0 ? "rowheader" : "cell", scope: at === 0 ? "row" : null, class: `c-${at}`, "data-title": title }),
+    el(at === 0 ? "th" : "td", {
+      role: at === 0 ? "rowheader" : "cell",
+      scope: at === 0 ? "row" : null,
+      class: `c-${at}`,
+      "data-title": title,
+    }),
   );
   const node = el("tr", { role: "row" }, ...cells);
   const spark = sparkline();
@@ -78,7 +83,11 @@ export function overviewRow() {
 function peak(expected) {
   return [
     el("span", { class: "big" }, number(expected.peak_median)),
-    el("span", { class: "sub" }, `in ${span(expected.horizon_seconds)}; upper ${number(expected.peak_upper)} (${level(expected.upper_level)})`),
+    el(
+      "span",
+      { class: "sub" },
+      `in ${span(expected.horizon_seconds)}; upper ${number(expected.peak_upper)} (${level(expected.upper_level)})`,
+    ),
   ];
 }
 
@@ -100,16 +109,28 @@ function replicaCounts({ expected, replicas: observed, is_target_derived: isDeri
   const running = observed == null ? "" : `, ${replicas(observed)} running`;
   return [
     el("span", { class: "big" }, replicas(expected.replicas)),
-    el("span", { class: "sub", title: isDerived ? "No target per replica is configured; it was derived from history" : null },
-      `asked for${running}${isDerived ? ", derived target" : ""}`),
+    el(
+      "span",
+      { class: "sub", title: isDerived ? "No target per replica is configured; it was derived from history" : null },
+      `asked for${running}${isDerived ? ", derived target" : ""}`,
+    ),
   ];
 }
 
 function errors(score) {
   if (!score?.pairs || score.wape === null) return [el("span", { class: "sub" }, "not scored yet")];
   return [
-    el("span", { class: "big" }, percent(score.wape), el("span", { class: "beside" }, ` persistence ${percent(score.persistence_wape)}`)),
-    el("span", { class: "sub" }, `skill ${percent(score.skill)}, ${counted(score.pairs, "pair")} in ${span(score.window_seconds)}`),
+    el(
+      "span",
+      { class: "big" },
+      percent(score.wape),
+      el("span", { class: "beside" }, ` persistence ${percent(score.persistence_wape)}`),
+    ),
+    el(
+      "span",
+      { class: "sub" },
+      `skill ${percent(score.skill)}, ${counted(score.pairs, "pair")} in ${span(score.window_seconds)}`,
+    ),
   ];
 }
 

@@ -10,21 +10,44 @@ const FALLING = new Set(["demand", "peak", "replicas", "skill", "age"]);
 export function overviewTools(query, onChange) {
   const choice = read(query);
   const [searchId, sortId] = [freshId("search"), freshId("sort")];
-  const search = el("input", { id: searchId, type: "search", placeholder: "Filter by name", autocomplete: "off", spellcheck: "false", oninput: () => set({ q: search.value }) });
+  const search = el("input", {
+    id: searchId,
+    type: "search",
+    placeholder: "Filter by name",
+    autocomplete: "off",
+    spellcheck: "false",
+    oninput: () => set({ q: search.value }),
+  });
   const found = el("p", { class: "found quiet", role: "status" });
   const buttons = Object.entries(STATES).map(([state, { title }]) => {
     const number = el("span", { class: "tally" });
-    return { state, number, node: el("button", { type: "button", "aria-pressed": "false", onclick: () => set({ state }) }, title, " ", number) };
+    return {
+      state,
+      number,
+      node: el(
+        "button",
+        { type: "button", "aria-pressed": "false", onclick: () => set({ state }) },
+        title,
+        " ",
+        number,
+      ),
+    };
   });
-  const order = el("select", { id: sortId, onchange: () => set({ sort: order.value, isDescending: FALLING.has(order.value) }) },
-    ...Object.entries(SORTS).map(([key, title]) => el("option", { value: key }, title)));
+  const order = el(
+    "select",
+    { id: sortId, onchange: () => set({ sort: order.value, isDescending: FALLING.has(order.value) }) },
+    ...Object.entries(SORTS).map(([key, title]) => el("option", { value: key }, title)),
+  );
   const heads = [];
 
-  const node = el("div", { class: "tools" },
+  const node = el(
+    "div",
+    { class: "tools" },
     el("div", { class: "search" }, el("label", { for: searchId, class: "hidden" }, "Filter by name"), search),
     el("div", { class: "states", role: "group", "aria-label": "Show" }, ...buttons.map((button) => button.node)),
     el("div", { class: "order" }, el("label", { for: sortId }, "Sort by"), order),
-    found);
+    found,
+  );
 
   function set(changed) {
     Object.assign(choice, changed);
@@ -51,7 +74,8 @@ export function overviewTools(query, onChange) {
     sortButton(key, title, cell) {
       heads.push({ key, cell });
       mark();
-      const turn = () => set({ sort: key, isDescending: choice.sort === key ? !choice.isDescending : FALLING.has(key) });
+      const turn = () =>
+        set({ sort: key, isDescending: choice.sort === key ? !choice.isDescending : FALLING.has(key) });
       return el("button", { type: "button", class: "sort", onclick: turn }, title);
     },
     /** How many each filter would let through. */

@@ -15,7 +15,11 @@ export function pastCharts() {
   const demand = figure({ title: "Demand", height: "tall", table: "Demand and forecasts as a table" });
   const counts = figure({ title: "Replicas", height: "short", table: "Replicas as a table" });
   const lane = marksLane();
-  const noTarget = el("p", { class: "quiet", hidden: true }, "Replicas cannot be told: no target per replica is known. Set target_per_replica in forescale.yaml.");
+  const noTarget = el(
+    "p",
+    { class: "quiet", hidden: true },
+    "Replicas cannot be told: no target per replica is known. Set target_per_replica in forescale.yaml.",
+  );
   demand.chart.after(lane.node);
   let seen = null; // what the charts show, for the cursor and the tables
 
@@ -55,7 +59,11 @@ export function pastCharts() {
     if (told === null) return;
     const padding = Array(seen.times.length - history.times.length).fill(null);
     const grow = (values) => [...(values ?? Array(history.times.length).fill(null)), ...padding];
-    replicaChart.draw({ data: [seen.times, grow(told.needed), grow(told.observed), grow(told.recommended)], range, now: line });
+    replicaChart.draw({
+      data: [seen.times, grow(told.needed), grow(told.observed), grow(told.recommended)],
+      range,
+      now: line,
+    });
     put(counts.badges, isSynthetic ? syntheticBadge() : null);
     counts.setLegend([
       ["needed", "Needed for the demand that came"],
@@ -87,13 +95,18 @@ function joined(history, forecast) {
   const times = history.times.map((time) => millis(time) / 1000);
   const last = times.at(-1) ?? 0;
   const past = { low: path[low] ?? [], middle: path[middle] ?? [], high: path[high] ?? [] };
-  const coming = forecast?.status === "ok"
-    ? forecast.times.map((time, at) => ({ time: millis(time) / 1000, row: forecast.path[at] })).filter(({ time }) => time > last)
-    : [];
+  const coming =
+    forecast?.status === "ok"
+      ? forecast.times
+          .map((time, at) => ({ time: millis(time) / 1000, row: forecast.path[at] }))
+          .filter(({ time }) => time > last)
+      : [];
   const at = (wanted) => (coming.length ? nearest(forecast.levels, wanted) : 0);
   const [lowAt, middleAt, highAt] = [at(levels[low]), at(0.5), at(levels[high])];
   return {
-    low: levels[low], high: levels[high], replicas: history.replicas,
+    low: levels[low],
+    high: levels[high],
+    replicas: history.replicas,
     times: [...times, ...coming.map(({ time }) => time)],
     demand: [...history.demand, ...coming.map(() => null)],
     lower: [...past.low, ...coming.map(({ row }) => row[lowAt])],
@@ -114,29 +127,44 @@ function demandSummary(history, seen) {
   const held = pairs.length
     ? ` It stayed within the band at ${count(inside)} of ${count(pairs.length)} samples.`
     : " There is no forecast to compare it with yet.";
-  return `Between ${number(Math.min(...known))} and ${number(Math.max(...known))}, last ${number(last.value)} at ${timeText(history.times[last.at])}.${held}` +
-    (missing ? ` ${count(missing)} of ${count(history.demand.length)} samples are missing.` : "");
+  return (
+    `Between ${number(Math.min(...known))} and ${number(Math.max(...known))}, last ${number(last.value)} at ${timeText(history.times[last.at])}.${held}` +
+    (missing ? ` ${count(missing)} of ${count(history.demand.length)} samples are missing.` : "")
+  );
 }
 
 function replicaSummary({ needed, recommended, observed }) {
-  const compared = needed.map((value, at) => [value, recommended[at]]).filter(([one, other]) => one !== null && other !== null);
+  const compared = needed
+    .map((value, at) => [value, recommended[at]])
+    .filter(([one, other]) => one !== null && other !== null);
   const enough = compared.filter(([one, other]) => other >= one).length;
-  const shown = [`needed ${replicas(lastKnown(needed)?.value)}`, `recommended ${replicas(lastKnown(recommended)?.value)}`];
+  const shown = [
+    `needed ${replicas(lastKnown(needed)?.value)}`,
+    `recommended ${replicas(lastKnown(recommended)?.value)}`,
+  ];
   if (observed) shown.push(`running ${replicas(lastKnown(observed)?.value)}`);
-  return `Last: ${shown.join(", ")}. The recommendation covered the need of its own moment at ${count(enough)} of ${count(compared.length)} samples.` +
-    (observed ? "" : " Running replicas are not known: the workload has no replicas_query.");
+  return (
+    `Last: ${shown.join(", ")}. The recommendation covered the need of its own moment at ${count(enough)} of ${count(compared.length)} samples.` +
+    (observed ? "" : " Running replicas are not known: the workload has no replicas_query.")
+  );
 }
 
 function demandTable(history, seen) {
   const rows = history.times.map((time, at) => [
-    timeNode(time, { today: history.times.at(-1) }), number(seen.demand[at]), number(seen.median[at]), number(seen.lower[at]), number(seen.upper[at]),
+    timeNode(time, { today: history.times.at(-1) }),
+    number(seen.demand[at]),
+    number(seen.median[at]),
+    number(seen.lower[at]),
+    number(seen.upper[at]),
   ]);
   return { columns: ["Time", "Demand", "Forecast, median", level(seen.low), level(seen.high)], rows: rows.reverse() };
 }
 
 function replicaTable({ times, replicas: told }) {
   const rows = times.map((time, at) => [
-    timeNode(time, { today: times.at(-1) }), replicas(told.needed[at]), replicas(told.recommended[at]),
+    timeNode(time, { today: times.at(-1) }),
+    replicas(told.needed[at]),
+    replicas(told.recommended[at]),
     ...(told.observed ? [replicas(told.observed[at])] : []),
   ]);
   return { columns: ["Time", "Needed", "Recommended", ...(told.observed ? ["Running"] : [])], rows: rows.reverse() };
@@ -144,14 +172,18 @@ function replicaTable({ times, replicas: told }) {
 
 function readDemand(seen, at) {
   if (!seen || at === null) return "";
-  const expected = seen.median[at] === null || seen.median[at] === undefined ? "" :
-    `, forecast ${number(seen.median[at])} (${number(seen.lower[at])} to ${number(seen.upper[at])})`;
+  const expected =
+    seen.median[at] === null || seen.median[at] === undefined
+      ? ""
+      : `, forecast ${number(seen.median[at])} (${number(seen.lower[at])} to ${number(seen.upper[at])})`;
   return `${timeText(seen.times[at] * 1000)}  demand ${number(seen.demand[at])}${expected}`;
 }
 
 function readReplicas(seen, at) {
   if (!seen?.replicas || at === null || at >= seen.replicas.needed.length) return "";
   const { needed, recommended, observed } = seen.replicas;
-  return `${timeText(seen.times[at] * 1000)}  needed ${replicas(needed[at])}, recommended ${replicas(recommended[at])}` +
-    (observed ? `, running ${replicas(observed[at])}` : "");
+  return (
+    `${timeText(seen.times[at] * 1000)}  needed ${replicas(needed[at])}, recommended ${replicas(recommended[at])}` +
+    (observed ? `, running ${replicas(observed[at])}` : "")
+  );
 }

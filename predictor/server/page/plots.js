@@ -23,24 +23,57 @@ export function frame({ x, y }) {
   for (const tick of x.ticks) {
     parts.push(svg("text", { x: place.x(tick), y: height - bottom + 18, "text-anchor": "middle" }, x.text(tick)));
   }
-  parts.push(svg("text", { class: "axis-title", x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, x.title));
-  parts.push(svg("text", { class: "axis-title", x: 0, y: 0, "text-anchor": "middle", transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)` }, y.title));
-  const node = svg("svg", { class: "plot", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" }, ...parts);
+  parts.push(
+    svg(
+      "text",
+      { class: "axis-title", x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" },
+      x.title,
+    ),
+  );
+  parts.push(
+    svg(
+      "text",
+      {
+        class: "axis-title",
+        x: 0,
+        y: 0,
+        "text-anchor": "middle",
+        transform: `translate(11 ${(top + height - bottom) / 2}) rotate(-90)`,
+      },
+      y.title,
+    ),
+  );
+  const node = svg(
+    "svg",
+    { class: "plot", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true", focusable: "false" },
+    ...parts,
+  );
   return { node, place };
 }
 
 /** A line through the points whose value is known. */
 export function line(kind, points) {
-  return svg("path", { class: `plot-line ${kind}`, d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") });
+  return svg("path", {
+    class: `plot-line ${kind}`,
+    d: points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join(""),
+  });
 }
 
 export function dot(kind, x, y, text) {
-  return svg("circle", { class: `plot-dot ${kind}`, cx: x.toFixed(1), cy: y.toFixed(1), r: 4.5 }, svg("title", {}, text));
+  return svg(
+    "circle",
+    { class: `plot-dot ${kind}`, cx: x.toFixed(1), cy: y.toFixed(1), r: 4.5 },
+    svg("title", {}, text),
+  );
 }
 
 /** A square, for points that must be told from dots without colour. */
 export function box(kind, x, y, text) {
-  return svg("rect", { class: `plot-dot ${kind}`, x: (x - 4.5).toFixed(1), y: (y - 4.5).toFixed(1), width: 9, height: 9 }, svg("title", {}, text));
+  return svg(
+    "rect",
+    { class: `plot-dot ${kind}`, x: (x - 4.5).toFixed(1), y: (y - 4.5).toFixed(1), width: 9, height: 9 },
+    svg("title", {}, text),
+  );
 }
 
 /** Round steps from zero that reach `high`, about five of them. */

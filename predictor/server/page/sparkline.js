@@ -35,7 +35,11 @@ const watcher = new IntersectionObserver(
 
 /** The range is told in words beside it, so that it is decoration for those who cannot see it. */
 export function sparkline() {
-  return svg("svg", { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" }, svg("path"));
+  return svg(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true", focusable: "false" },
+    svg("path"),
+  );
 }
 
 export function drawSoon(node, values) {

@@ -20,7 +20,11 @@ export function showIn(main, node) {
 /** @param {string[]} notes series that could not become workloads */
 export function emptyPanel(cycleAt, notes) {
   if (cycleAt === null) {
-    return panel("empty", "Starting", el("p", {}, "The first cycle has not ended. Workloads appear here by themselves."));
+    return panel(
+      "empty",
+      "Starting",
+      el("p", {}, "The first cycle has not ended. Workloads appear here by themselves."),
+    );
   }
   return panel(
     "empty",
@@ -63,7 +67,13 @@ export function errorPanel(error, retry) {
 /** One section of a page without data; the rest of the page stays. */
 export function sectionError(error, retry) {
   const { title, advice } = errorWords(error);
-  return el("div", { class: "section-error" }, el("p", {}, el("strong", {}, `${title}.`), ` ${advice}`), ...told(error), retryButton(retry));
+  return el(
+    "div",
+    { class: "section-error" },
+    el("p", {}, el("strong", {}, `${title}.`), ` ${advice}`),
+    ...told(error),
+    retryButton(retry),
+  );
 }
 
 export function missingPanel(title, ...children) {
@@ -74,8 +84,13 @@ export function missingPanel(title, ...children) {
 export function tokenPanel(wasRefused, use) {
   const [field, hint] = [freshId("token"), freshId("token-hint")];
   const input = el("input", {
-    id: field, type: "password", autocomplete: "off", spellcheck: "false", required: true,
-    "aria-describedby": hint, "aria-invalid": wasRefused ? "true" : null,
+    id: field,
+    type: "password",
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": hint,
+    "aria-invalid": wasRefused ? "true" : null,
   });
   const submit = (event) => {
     event.preventDefault();
@@ -84,11 +99,20 @@ export function tokenPanel(wasRefused, use) {
   return panel(
     "token",
     "This server asks for a token",
-    el("p", { id: hint, class: wasRefused ? "refused" : null },
-      wasRefused ? "The server refused this token. Check that it is whole and still listed in the server's tokens file." :
-        "Give one of the bearer tokens of the forecast server. It is kept in this tab until you close it."),
-    el("form", { class: "token-form", onsubmit: submit },
-      el("label", { for: field }, "Token"), input, el("button", { type: "submit" }, "Continue")),
+    el(
+      "p",
+      { id: hint, class: wasRefused ? "refused" : null },
+      wasRefused
+        ? "The server refused this token. Check that it is whole and still listed in the server's tokens file."
+        : "Give one of the bearer tokens of the forecast server. It is kept in this tab until you close it.",
+    ),
+    el(
+      "form",
+      { class: "token-form", onsubmit: submit },
+      el("label", { for: field }, "Token"),
+      input,
+      el("button", { type: "submit" }, "Continue"),
+    ),
   );
 }
 
@@ -105,7 +129,9 @@ export function skeleton(...heights) {
 }
 
 function told(error) {
-  return error.detail && error.status !== 0 ? [el("p", { class: "told" }, error.detail, el("span", { class: "quiet" }, ` (status ${error.status})`))] : [];
+  return error.detail && error.status !== 0
+    ? [el("p", { class: "told" }, error.detail, el("span", { class: "quiet" }, ` (status ${error.status})`))]
+    : [];
 }
 
 function retryButton(retry) {

@@ -5,7 +5,10 @@ import { DASH } from "./format.js";
 
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const clockSeconds = new Intl.DateTimeFormat("en-GB", {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
 });
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 const dayYear = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
@@ -19,7 +22,9 @@ export function millis(instant) {
 export function timeText(instant, { seconds = false, today = null } = {}) {
   const date = new Date(instant);
   const text = (seconds ? clockSeconds : clock).format(date);
-  return today !== null && dayYear.format(date) !== dayYear.format(new Date(today)) ? `${day.format(date)} ${text}` : text;
+  return today !== null && dayYear.format(date) !== dayYear.format(new Date(today))
+    ? `${day.format(date)} ${text}`
+    : text;
 }
 
 export function dateText(instant) {

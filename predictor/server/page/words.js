@@ -4,7 +4,8 @@
 const UNAVAILABLE = {
   HistoryTooShort: {
     title: "Too little history",
-    advice: "Forecasts begin by themselves once enough samples have come. If the series is older, check the metric server's retention.",
+    advice:
+      "Forecasts begin by themselves once enough samples have come. If the series is older, check the metric server's retention.",
   },
   DataStale: {
     title: "Data is stale",
@@ -16,7 +17,8 @@ const UNAVAILABLE = {
   },
   StepMismatch: {
     title: "Step does not match",
-    advice: "The model was trained on another step. Set step_seconds in forescale.yaml to the model's, or train a model on this one.",
+    advice:
+      "The model was trained on another step. Set step_seconds in forescale.yaml to the model's, or train a model on this one.",
   },
   UnknownWorkload: {
     title: "Not configured",
@@ -29,7 +31,8 @@ const UNAVAILABLE = {
   },
   SourceFailed: {
     title: "Metric server cannot be read",
-    advice: "Check that the metric server runs and that its address and credentials in forescale.yaml are right; the server tries again every cycle.",
+    advice:
+      "Check that the metric server runs and that its address and credentials in forescale.yaml are right; the server tries again every cycle.",
   },
   BadData: {
     title: "Impossible demand",
@@ -37,7 +40,8 @@ const UNAVAILABLE = {
   },
   ModelRefused: {
     title: "Model refused",
-    advice: "Its files are missing or damaged. Put the bundle back, or train it again with forescale train, then reload the models.",
+    advice:
+      "Its files are missing or damaged. Put the bundle back, or train it again with forescale train, then reload the models.",
   },
 };
 
@@ -79,17 +83,27 @@ export function errorWords(error) {
   if (error.status === 0) {
     return {
       title: "The forecast server cannot be reached",
-      advice: "It may be restarting, or the connection is down. Check that forescale serve runs and that this address leads to it.",
+      advice:
+        "It may be restarting, or the connection is down. Check that forescale serve runs and that this address leads to it.",
     };
   }
   if (error.status === 429) {
-    return { title: "Too many requests", advice: "The server limits requests per client. This page slows down and tries again." };
+    return {
+      title: "Too many requests",
+      advice: "The server limits requests per client. This page slows down and tries again.",
+    };
   }
   if (error.status === 503) {
-    return { title: "Nothing to show yet", advice: "The server is up, but does not know enough of the past yet. This page tries again." };
+    return {
+      title: "Nothing to show yet",
+      advice: "The server is up, but does not know enough of the past yet. This page tries again.",
+    };
   }
   if (error.status >= 500) {
-    return { title: "The server failed", advice: "This is a fault in the server or in a proxy before it. Its log says more." };
+    return {
+      title: "The server failed",
+      advice: "This is a fault in the server or in a proxy before it. Its log says more.",
+    };
   }
   return { title: error.title || "The server refused", advice: "The request was not accepted as it is." };
 }

@@ -22,7 +22,15 @@ export function workload({ main, route, signal, refused, retitle }) {
   let { name, window } = route;
   /** @type {{forecast: any, history: any, accuracy: any, alarms: any, models: any}} */
   const known = { forecast: null, history: null, accuracy: null, alarms: null, models: null };
-  const parts = { headline: headline(), fan: fanChart(), past: pastCharts(), tiles: scoreTiles(), calibration: calibrationPlot(), horizons: horizonPlot(), model: modelCard() };
+  const parts = {
+    headline: headline(),
+    fan: fanChart(),
+    past: pastCharts(),
+    tiles: scoreTiles(),
+    calibration: calibrationPlot(),
+    horizons: horizonPlot(),
+    model: modelCard(),
+  };
   const marks = el("span", { class: "badges" });
   const why = el("p", { class: "why" });
   const banners = el("div", { class: "banners" });
@@ -30,14 +38,25 @@ export function workload({ main, route, signal, refused, retitle }) {
   const sections = {
     next: section("Next minutes", ["tiles", "tall"], parts.fan.node),
     past: section("What was forecast, and what came", ["tall", "short"], parts.past.node),
-    scores: section("How right it has been", ["tiles", "plots"], parts.tiles.node, el("div", { class: "pair" }, parts.calibration.node, parts.horizons.node)),
+    scores: section(
+      "How right it has been",
+      ["tiles", "plots"],
+      parts.tiles.node,
+      el("div", { class: "pair" }, parts.calibration.node, parts.horizons.node),
+    ),
     model: section("Model", ["tiles"], parts.model.node),
   };
   sections.past.tools.append(ranges);
-  const content = el("div", { class: "workload" },
+  const content = el(
+    "div",
+    { class: "workload" },
     el("p", { class: "crumb" }, el("a", { href: "#/" }, "All workloads")),
     el("div", { class: "title-row" }, el("h1", { tabindex: "-1" }, name), marks),
-    why, banners, parts.headline.node, ...Object.values(sections).map(({ node }) => node));
+    why,
+    banners,
+    parts.headline.node,
+    ...Object.values(sections).map(({ node }) => node),
+  );
   parts.headline.node.append(skeleton("tiles"));
   why.textContent = "\u00a0";
   showRanges();
@@ -106,7 +125,12 @@ export function workload({ main, route, signal, refused, retitle }) {
       return;
     }
     // A part that never came says so in its own place; one that was there before is old now.
-    failed = errors.forecast ?? Object.keys(errors).map((key) => (known[key] ? errors[key] : null)).find(Boolean) ?? null;
+    failed =
+      errors.forecast ??
+      Object.keys(errors)
+        .map((key) => (known[key] ? errors[key] : null))
+        .find(Boolean) ??
+      null;
     if (errors.forecast?.status === 404) await missing();
     else if (errors.forecast && !known.forecast) showIn(main, errorPanel(errors.forecast, load));
     else {
@@ -127,12 +151,20 @@ export function workload({ main, route, signal, refused, retitle }) {
     parts.headline.update(forecast, history);
     showNext(forecast, history);
     sections.past.show(history, errors.history, load, () =>
-      parts.past.update({ history, forecast, alarms, window: { seconds: WINDOWS[window], now: clock.now() }, isSynthetic }));
+      parts.past.update({
+        history,
+        forecast,
+        alarms,
+        window: { seconds: WINDOWS[window], now: clock.now() },
+        isSynthetic,
+      }),
+    );
     sections.scores.show(accuracy, errors.accuracy, load, () => {
       for (const part of [parts.tiles, parts.calibration, parts.horizons]) part.update(accuracy);
     });
     sections.model.show(models, errors.models, load, () =>
-      parts.model.update(modelOf(models.models, forecast), forecast.model));
+      parts.model.update(modelOf(models.models, forecast), forecast.model),
+    );
   }
 
   function showNext(forecast, history) {
@@ -152,20 +184,43 @@ export function workload({ main, route, signal, refused, retitle }) {
 
   /** Changes when the banners would. */
   function bannerKey() {
-    return workloadBanners(known.forecast, failed).map((node) => node.textContent).join("\n");
+    return workloadBanners(known.forecast, failed)
+      .map((node) => node.textContent)
+      .join("\n");
   }
 
   async function missing() {
-    const names = await api.workloads({ signal }).then((list) => list.workloads.map((one) => one.name), () => []);
+    const names = await api.workloads({ signal }).then(
+      (list) => list.workloads.map((one) => one.name),
+      () => [],
+    );
     if (signal.aborted) return;
     const near = similar(name, names);
-    showIn(main, missingPanel(`No workload ${name}`, el("p", {}, "The server does not know this name. It may have been renamed, or its query no longer gives it."),
-      near.length ? el("p", {}, "Did you mean ", ...near.flatMap((other, at) => [at ? ", " : "", el("a", { href: workloadHash(other, window) }, other)]), "?") : null));
+    showIn(
+      main,
+      missingPanel(
+        `No workload ${name}`,
+        el("p", {}, "The server does not know this name. It may have been renamed, or its query no longer gives it."),
+        near.length
+          ? el(
+              "p",
+              {},
+              "Did you mean ",
+              ...near.flatMap((other, at) => [at ? ", " : "", el("a", { href: workloadHash(other, window) }, other)]),
+              "?",
+            )
+          : null,
+      ),
+    );
   }
 
   function showRanges() {
-    put(ranges, ...Object.keys(WINDOWS).map((key) =>
-      el("a", { href: workloadHash(name, key), "aria-current": key === window ? "true" : null }, WINDOW_TEXTS[key])));
+    put(
+      ranges,
+      ...Object.keys(WINDOWS).map((key) =>
+        el("a", { href: workloadHash(name, key), "aria-current": key === window ? "true" : null }, WINDOW_TEXTS[key]),
+      ),
+    );
   }
 
   function close() {
@@ -174,7 +229,11 @@ export function workload({ main, route, signal, refused, retitle }) {
 }
 
 function modelOf(models, forecast) {
-  return models.find((model) => model.workloads.includes(forecast.workload)) ?? models.find((model) => model.hash !== null && model.hash === forecast.model?.hash) ?? null;
+  return (
+    models.find((model) => model.workloads.includes(forecast.workload)) ??
+    models.find((model) => model.hash !== null && model.hash === forecast.model?.hash) ??
+    null
+  );
 }
 
 /** Names that share the beginning or a part with what was asked for. */
@@ -187,5 +246,10 @@ function similar(name, names) {
     while (shared < text.length && text[shared] === wanted[shared]) shared += 1;
     return shared + pieces.filter((piece) => text.includes(piece)).length * 3;
   };
-  return names.map((other) => ({ other, score: score(other) })).filter((one) => one.score >= 3).sort((one, two) => two.score - one.score).slice(0, 5).map((one) => one.other);
+  return names
+    .map((other) => ({ other, score: score(other) }))
+    .filter((one) => one.score >= 3)
+    .sort((one, two) => two.score - one.score)
+    .slice(0, 5)
+    .map((one) => one.other);
 }
