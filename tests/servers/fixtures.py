@@ -1,4 +1,4 @@
-"""Fixtures: each server once per session, filled with 28 days of a real trace that end about now."""
+"""Fixtures: each server once per session, filled with 28 days of a real trace that end about now; and a browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,8 +24,11 @@ from tests.servers.metric_servers import (
     running_victoria_metrics,
     victoria_metrics,
 )
-from tests.servers.processes import ROOT, wait_until
+from tests.servers.processes import ROOT, find_program, wait_until
 from tests.servers.remote_write import push
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 STEP_SECONDS = 60
 SAMPLES = 28 * 1440
@@ -138,3 +142,18 @@ def _has_all(server: MetricServer, recorded: Recorded) -> bool:
     result = answer.json()["data"]["result"]
     wanted = int(np.isfinite(recorded.values).sum() + np.isfinite(recorded.values[np.arange(SAMPLES) % 3 != 0]).sum())
     return bool(result) and int(result[0]["value"][1]) == wanted
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, one for all tests: Playwright's synchronous API can be started once per process.
+
+    Skips where it is absent, unless FORESCALE_REQUIRE_SERVERS says that nothing may be skipped.
+    """
+    from playwright.sync_api import sync_playwright  # only where a browser is asked for
+
+    program = find_program("chromium", how="apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

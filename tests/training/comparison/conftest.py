@@ -1,17 +1,13 @@
-"""One real comparison of a short history, made by the command, for all tests of this folder; and a real browser."""
+"""One real comparison of a short history, made by the command, for all tests of this folder."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from forescale.cli import main
 from tests.builders import DAY, daily_demand
@@ -44,18 +40,3 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         == 0
     )
     return folder
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    program = shutil.which("chromium")
-    if program is None:
-        reason = "no chromium on PATH; apt-get install chromium"
-        if os.environ.get("FORESCALE_REQUIRE_SERVERS"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
