@@ -10,17 +10,23 @@ from starlette.responses import Response
 
 def answer(request: Request, body: bytes, *, etag: str | None = None, media_type: str = "application/json") -> Response:
     """`body`, or 304 Not Modified when the request names its tag (RFC 9110, weak comparison)."""
-    tag = etag or tag_of(body)
-    headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-    known = request.headers.get("if-none-match")
-    if known is not None and request.method in ("GET", "HEAD") and _is_named(tag, known):
-        return Response(status_code=304, headers=headers)
+    tag = _weak(etag or tag_of(body))
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    known = request.headers.getlist("if-none-match")
+    if known and request.method in ("GET", "HEAD") and _is_named(tag, ",".join(known)):
+        # Compression says so itself where there is a body.
+        return Response(status_code=304, headers={**headers, "Vary": "Accept-Encoding"})
     return Response(body, headers=headers, media_type=media_type)
 
 
 def tag_of(body: bytes) -> str:
-    """A weak tag: a compressed answer has other bytes and says the same."""
-    return f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    """The tag of these bytes, and of nothing else."""
+    return _weak(f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
+
+
+def _weak(tag: str) -> str:
+    """A compressed answer has other bytes and says the same, so no tag of ours may claim to be strong."""
+    return tag if tag.startswith("W/") else f"W/{tag}"
 
 
 def _is_named(tag: str, known: str) -> bool:

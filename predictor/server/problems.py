@@ -11,9 +11,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from predictor.errors import ForescaleError, InputError
 from predictor.messages import Problem
+from predictor.server.envelope import path_in_log
 
 log = logging.getLogger("forescale.api")
 
@@ -38,11 +40,10 @@ def problem(
 
 
 def install_problems(app: FastAPI) -> None:
-    """Every error of the application becomes a problem."""
+    """Every error that a route raises on purpose becomes a problem; `LastResort` has the others."""
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ForescaleError, _ours)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 async def _refused(_: Request, error: Exception) -> Response:
@@ -72,7 +73,27 @@ async def _ours(_: Request, error: Exception) -> Response:
     return problem(status, str(error))
 
 
-async def _unforeseen(request: Request, error: Exception) -> Response:
-    number = secrets.token_hex(6)
-    log.error("request %s %s failed (%s)", request.method, request.url.path, number, exc_info=error)
-    return problem(500, f"an error of ours; the server's log says more under {number}")
+class LastResort:
+    """Whatever nobody foresaw is answered with a number, under which the log says the rest."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        has_begun = False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except Exception:
+            if scope["type"] != "http" or has_begun:
+                raise  # the server cuts the connection, so that half an answer is not taken for a whole one
+            number = secrets.token_hex(6)
+            log.exception("request %s %s failed (%s)", scope["method"], path_in_log(scope), number)
+            refusal = problem(500, f"an error of ours; the server's log says more under {number}")
+            await refusal(scope, receive, send)
