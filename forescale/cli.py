@@ -29,6 +29,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount("forecast", "predictor.commands:forecast", "predictor", "Forecast the next minutes with a model."),
     Mount("serve", "predictor.server.command:serve", "predictor", "Serve forecasts: an API, a page, metrics."),
     Mount("rules", "predictor.server.rules_command:rules", "predictor", "Print Prometheus rules that keep score."),
+    Mount("retrain", "training.retraining.command:command", "training", "Train anew; promote what is better."),
     Mount("demo", "training.demo:demo", "training", "Do all of it on generated demand."),
 )
 
