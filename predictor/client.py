@@ -16,18 +16,19 @@ from typing import TypeVar
 import httpx
 
 from predictor import messages as m
+from predictor.client_events import Event, EventReader
 from predictor.client_protocol import (
+    Answer,
     Attempt,
+    Body,
     Call,
-    Event,
-    EventReader,
-    Settings,
     accuracy_call,
     alarms_call,
     batch_call,
     forecast_call,
     history_call,
 )
+from predictor.client_settings import Settings
 
 __all__ = ["AsyncForecastClient", "Event", "ForecastClient", "Settings"]
 
@@ -106,7 +107,7 @@ class ForecastClient:
         """Whether every query has been read once; False also when the server cannot be reached."""
         try:
             return self._http.get("/readyz").status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     def events(self, workloads: Sequence[str] = ()) -> Iterator[Event]:
@@ -115,30 +116,38 @@ class ForecastClient:
         while True:
             try:
                 with self._http.stream("GET", "/v1/events", **reader.request()) as stream:
-                    if reader.is_refused(stream.status_code):
-                        stream.read()
-                        raise self._attempt.explain(stream)
-                    for line in stream.iter_lines():
-                        event = reader.take(line)
-                        if event is not None:
-                            yield event
-            except httpx.TransportError as error:
-                reader.broke(error)
+                    if reader.is_stream(stream.status_code, stream.headers):
+                        for block in stream.iter_bytes():
+                            yield from reader.take(block)
+                    else:
+                        reader.refused(self._gather(stream, Body(self._settings)))
+            except httpx.RequestError:
+                pass  # the next connection goes on after the last cycle
             self._sleep(reader.pause())
 
     def _send(self, call: Call[_T]) -> _T:
         attempt = self._attempt.begin()
         while True:
+            body = Body(self._settings)
             try:
-                response = self._http.send(attempt.request(self._http, call))
-            except httpx.TransportError as error:
+                response = self._http.send(attempt.request(self._http, call), stream=True)
+                answer = self._gather(response, body)
+            except httpx.RequestError as error:
                 wait = attempt.failed(error)
             else:
-                found = attempt.take(call, response)
+                found = attempt.take(call, answer)
                 if not isinstance(found, float):
                     return found
                 wait = found
             self._sleep(wait)
+
+    def _gather(self, response: httpx.Response, body: Body) -> Answer:
+        try:
+            for block in response.iter_bytes():
+                body.take(block)
+        finally:
+            response.close()
+        return body.answer(response)
 
 
 class AsyncForecastClient:
@@ -212,7 +221,7 @@ class AsyncForecastClient:
         """Whether every query has been read once; False also when the server cannot be reached."""
         try:
             return (await self._http.get("/readyz")).status_code == httpx.codes.OK
-        except httpx.TransportError:
+        except httpx.RequestError:
             return False
 
     async def events(self, workloads: Sequence[str] = ()) -> AsyncIterator[Event]:
@@ -221,27 +230,36 @@ class AsyncForecastClient:
         while True:
             try:
                 async with self._http.stream("GET", "/v1/events", **reader.request()) as stream:
-                    if reader.is_refused(stream.status_code):
-                        await stream.aread()
-                        raise self._attempt.explain(stream)
-                    async for line in stream.aiter_lines():
-                        event = reader.take(line)
-                        if event is not None:
-                            yield event
-            except httpx.TransportError as error:
-                reader.broke(error)
+                    if reader.is_stream(stream.status_code, stream.headers):
+                        async for block in stream.aiter_bytes():
+                            for event in reader.take(block):
+                                yield event
+                    else:
+                        reader.refused(await self._gather(stream, Body(self._settings)))
+            except httpx.RequestError:
+                pass  # the next connection goes on after the last cycle
             await self._sleep(reader.pause())
 
     async def _send(self, call: Call[_T]) -> _T:
         attempt = self._attempt.begin()
         while True:
+            body = Body(self._settings)
             try:
-                response = await self._http.send(attempt.request(self._http, call))
-            except httpx.TransportError as error:
+                response = await self._http.send(attempt.request(self._http, call), stream=True)
+                answer = await self._gather(response, body)
+            except httpx.RequestError as error:
                 wait = attempt.failed(error)
             else:
-                found = attempt.take(call, response)
+                found = attempt.take(call, answer)
                 if not isinstance(found, float):
                     return found
                 wait = found
             await self._sleep(wait)
+
+    async def _gather(self, response: httpx.Response, body: Body) -> Answer:
+        try:
+            async for block in response.aiter_bytes():
+                body.take(block)
+        finally:
+            await response.aclose()
+        return body.answer(response)
