@@ -29,7 +29,13 @@ def exported_horizons(horizon: int) -> tuple[int, ...]:
 class ServerMetrics:
     """The registry, and what is counted as it happens."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], tally: Callable[[str], Tally | None], version: str) -> None:
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        tally: Callable[[str], Tally | None],
+        version: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
@@ -52,14 +58,20 @@ class ServerMetrics:
         self.requests = Counter(
             "forescale_http_requests", "Requests answered.", ["method", "route", "status"], registry=self.registry
         )
-        self.registry.register(_SnapshotCollector(snapshot, tally, version))
+        self.registry.register(_SnapshotCollector(snapshot, tally, version, clock))
 
 
 class _SnapshotCollector(Collector):
     """Turns the last snapshot into metrics when it is asked."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot], tally: Callable[[str], Tally | None], version: str) -> None:
-        self._snapshot, self._tally, self._version = snapshot, tally, version
+    def __init__(
+        self,
+        snapshot: Callable[[], Snapshot],
+        tally: Callable[[str], Tally | None],
+        version: str,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._snapshot, self._tally, self._version, self._clock = snapshot, tally, version, clock
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is collected at registration: there is no snapshot yet."""
@@ -67,7 +79,7 @@ class _SnapshotCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, the empty ones too, so that a scrape shows what there is."""
-        snapshot, now = self._snapshot(), datetime.now(UTC)
+        snapshot, now = self._snapshot(), self._clock()
         yield _gauge("forescale_build", "The running version.", ["version"], [([self._version], 1.0)], suffix="_info")
         yield _gauge("forescale_workloads", "Workloads known.", [], [([], float(len(snapshot.views)))])
         yield CounterMetricFamily("forescale_cycles", "Snapshots published.", value=snapshot.cycle)
