@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format constraints bench-forecast bench-policy bench-simulator bench-serving bench-training clean
+.PHONY: help demo test lint format constraints bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -39,6 +39,9 @@ bench-policy: setup-test ## Measure what prediction buys against a tuned HPA, on
 
 bench-simulator: setup-test ## Measure how many simulated weeks a second the simulator does
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks.simulator
+
+bench-api: setup-test ## Measure the forecast server: reads, cycles, memory, start
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks.api
 
 bench-serving: setup-test ## Measure how long a forecast takes, alone and in a batch
 	@$(BIN)/python -m benchmarks.serving

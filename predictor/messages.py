@@ -136,7 +136,7 @@ class ForecastAnswer(Message):
 class ForecastRequest(Message):
     """Ask for many workloads at once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     workloads: Annotated[list[str], Field(max_length=MAX_BATCH)] | None = None  # None: all
     quantiles: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], Field(max_length=MAX_LEVELS)] | None = None

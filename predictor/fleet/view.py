@@ -80,7 +80,9 @@ class Snapshot:
     @property
     def is_warm(self) -> bool:
         """Whether every forecast is calibrated on all that is kept."""
-        return all(view.calibration is None or view.calibration.is_warm for view in self.views.values())
+        return self.is_ready and all(
+            view.calibration is None or view.calibration.is_warm for view in self.views.values()
+        )
 
 
 def expected(view: View, now: datetime) -> m.Expected | None:

@@ -73,7 +73,7 @@ def create_app(settings: Settings, fleet: Fleet, tokens: Tokens) -> FastAPI:
     _add_operation(app, engine, metrics)
     app.include_router(page_router())
     app.add_middleware(Measured, metrics=metrics)
-    install(app, settings.server, tokens)
+    install(app, settings.server, tokens, access_log=settings.server.access_log)
     return app
 
 

@@ -29,11 +29,11 @@ def page_router() -> APIRouter:
     known = dict(_read(files("predictor.server").joinpath("page")))
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     async def get_page(request: Request) -> Response:
         return _send(request, known.get(_INDEX))
 
-    @router.get("/page/{path:path}")
+    @router.api_route("/page/{path:path}", methods=["GET", "HEAD"])
     async def get_page_file(request: Request, path: str) -> Response:
         return _send(request, known.get(path))
 

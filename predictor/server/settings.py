@@ -108,6 +108,7 @@ class ServerSettings(_Strict):
     cors_origins: tuple[str, ...] = ()
     requests_per_minute: int = Field(1200, ge=1)  # of one client
     max_body_bytes: int = Field(1 << 20, ge=1024)
+    access_log: bool = False  # one line per request but probes
 
 
 class Settings(_Strict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from predictor.client_protocol import Answer, Attempt, Call, Kept
 from predictor.errors import InputError, SourceError
 from predictor.server.conditional import answer
 from predictor.server.problems import problem
+from tests.coroutines import run_apart
 from tests.servers.apps import listening
 from tests.servers.http_stubs import answering, talking
 from tests.servers.processes import ROOT
@@ -56,7 +56,7 @@ class Client:
             async with AsyncForecastClient(settings, sleep=self._wait_async) as client:
                 return await getattr(client, method)(*arguments, **named)
 
-        return asyncio.run(in_asyncio())
+        return run_apart(in_asyncio())
 
     def events(self, settings: Settings | str, count: int, workloads: Sequence[str] = ()) -> list[Event]:
         """The first events."""
@@ -76,7 +76,7 @@ class Client:
                         break
             return found
 
-        return asyncio.run(in_asyncio())
+        return run_apart(in_asyncio())
 
     def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)

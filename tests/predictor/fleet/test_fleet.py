@@ -25,9 +25,11 @@ def one_stream() -> MemoryFeed:
 
 def test_the_first_cycle_gives_a_forecast_and_the_replay_calibrates_it(model: Path) -> None:
     fleet = a_fleet(model, one_stream())
+    assert not fleet.snapshot.is_warm
 
     cold = fleet.cycle(at(NOW))
     assert cold.is_ready
+    assert not cold.is_warm
     assert view_of(cold, "web").refusal_at(at(NOW)) is None
     assert view_of(cold, "web").trust.reason is m.TrustReason.CALIBRATING
 

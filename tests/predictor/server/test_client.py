@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from predictor import messages as m
 from predictor.client import AsyncForecastClient, ForecastClient, Settings
 from predictor.errors import InputError, SourceError
+from tests.coroutines import run_apart
 from tests.predictor.server.serving import EndlessFeed, Running, serving, settings_of, wait_until_ready
 from tests.servers.http_stubs import answering, cutting_proxy
 from tests.servers.processes import free_port
@@ -48,7 +48,7 @@ def ask(request: pytest.FixtureRequest) -> Ask:
             async with AsyncForecastClient(settings, sleep=no_wait) as client:
                 return await getattr(client, method)(*arguments, **named)
 
-        return asyncio.run(call())
+        return run_apart(call())
 
     chosen: Ask = in_threads if request.param == "threads" else in_asyncio
     chosen.waits = waits  # type: ignore[attr-defined]
@@ -203,7 +203,7 @@ def test_events_come_in_asyncio_too(server: Running) -> None:
                     break
         return kinds
 
-    assert asyncio.run(first()) == ["forecast", "cycle", "forecast", "cycle"]
+    assert run_apart(first()) == ["forecast", "cycle", "forecast", "cycle"]
 
 
 def test_events_that_are_refused_are_not_asked_for_again(server: Running) -> None:

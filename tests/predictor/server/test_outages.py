@@ -59,7 +59,7 @@ def start_victoria_metrics(stack: ExitStack, folder: Path) -> MetricServer:
 @contextmanager
 def writing(gate: Gate) -> Iterator[None]:
     """A sample of each app every second, from a while ago on; what cannot be written now is written later."""
-    done, written = threading.Event(), int(time.time()) - HISTORY_SECONDS
+    done, begun, written = threading.Event(), threading.Event(), int(time.time()) - HISTORY_SECONDS
 
     def write() -> None:
         nonlocal written
@@ -73,10 +73,12 @@ def writing(gate: Gate) -> Iterator[None]:
                     url = f"http://127.0.0.1:{port}/api/v1/write"
                     push(url, {"__name__": "demand", "app": app}, steps, endless(steps, 1 + at / 4))
                 written = now
+                begun.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     try:
+        assert begun.wait(60), "the first samples are written"
         yield
     finally:
         done.set()
@@ -153,7 +155,7 @@ def test_no_outage_of_the_metric_server_is_one_of_the_api(model: Path, tmp_path:
         wanted = settings(model, gate)
         with writing(gate), serving(wanted, PrometheusFeed(wanted.prometheus.access({}))) as running:  # type: ignore[union-attr]
             wait_until_ready(running)
-            wait_until(lambda: statuses(running) == ["ok", "ok"], "both workloads are forecast", 30)
+            wait_until(lambda: statuses(running) == ["ok", "ok"], "both workloads are forecast", 60)
             running.wait_until_warm()
             with loading(running.url) as load:
                 before, threads = resident_megabytes(), threading.active_count()
