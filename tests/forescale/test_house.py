@@ -194,7 +194,7 @@ def test_bare_make_lists_every_target_meant_for_people() -> None:
     targets = re.findall(r"^make ([a-z-]+) ", listed, flags=re.MULTILINE)
     assert targets == [
         "help", "demo", "test", "lint", "format", "constraints",
-        "bench-forecast", "bench-policy", "bench-simulator", "bench-serving", "bench-training", "clean",
+        "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-serving", "bench-training", "clean",
     ]  # fmt: skip
 
 
