@@ -69,7 +69,8 @@ def writing(gate: Gate) -> Iterator[None]:
             if now <= written or port is None:
                 continue
             steps = np.arange(written + 1, now + 1, dtype=np.int64)
-            with contextlib.suppress(requests.exceptions.RequestException):
+            # AssertionError: it is shutting down, and says 503.
+            with contextlib.suppress(requests.exceptions.RequestException, AssertionError):
                 for at, app in enumerate(APPS):
                     url = f"http://127.0.0.1:{port}/api/v1/write"
                     push(url, {"__name__": "demand", "app": app}, steps, endless(steps, 1 + at / 4))
