@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
+
 from predictor.errors import InputError
 
 ALL_DAYS = frozenset(range(7))
@@ -60,12 +62,7 @@ class Schedule:
     demand_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a region alone, such as Europe
-            raise InputError(
-                f"schedule {self.name}: unknown time zone {self.time_zone!r}; give one such as Europe/Paris"
-            ) from error
+        _zone(f"schedule {self.name}", self.time_zone)
         if not self.weekdays or not self.weekdays <= ALL_DAYS:
             raise InputError(f"schedule {self.name}: weekdays {sorted(self.weekdays)}; give 0 (Monday) to 6 (Sunday)")
         if self.start.tzinfo is not None or self.end.tzinfo is not None:
@@ -88,7 +85,49 @@ class Schedule:
         return False
 
 
-Override = Event | Schedule
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """A window that begins whenever a cron expression says, in local time."""
+
+    name: str
+    expression: str  # minute hour day month weekday
+    duration_seconds: int
+    time_zone: str = "UTC"
+    min_replicas: int = 0
+    demand_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        zone = _zone(f"event {self.name}", self.time_zone)
+        try:
+            CronSim(self.expression, datetime(2000, 1, 1, tzinfo=zone))
+        except CronSimError as error:
+            raise InputError(
+                f"event {self.name}: {self.expression!r} is no cron expression ({error}); give minute hour day month "
+                "weekday, such as 30 8 * * 1-5"
+            ) from error
+        if not 60 <= self.duration_seconds <= 7 * 86400:
+            raise InputError(f"event {self.name}: lasts {self.duration_seconds} s; give 60 to {7 * 86400}, a week")
+        _check_override(f"event {self.name}", self.min_replicas, self.demand_factor)
+
+    def concerns(self, start: datetime, end: datetime) -> bool:
+        """Whether one of the windows touches [start, end]."""
+        opened = start.astimezone(UTC) - timedelta(seconds=self.duration_seconds)
+        try:
+            # The first beginning after `opened`: an earlier window has ended by `start`.
+            first = next(CronSim(self.expression, opened.astimezone(ZoneInfo(self.time_zone))))
+        except StopIteration:  # never, such as on 30 February
+            return False
+        return first.astimezone(UTC) <= end
+
+
+Override = Event | Schedule | Cron
+
+
+def _zone(where: str, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:  # OSError: a region alone, such as Europe
+        raise InputError(f"{where}: unknown time zone {name!r}; give one such as Europe/Paris") from error
 
 
 def _readings(day: date, wall: time, zone: ZoneInfo) -> tuple[datetime, datetime]:

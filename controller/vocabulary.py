@@ -31,6 +31,26 @@ class Reason(StrEnum):
     AT_MINIMUM = "AtMinimum"
     AT_MAXIMUM = "AtMaximum"
     PAUSED = "Paused"
+    # What the live controller finds beside the decision itself.
+    CONFIGURED = "Configured"  # target, actuator and demand are as they must be
+    INVALID_SPEC = "InvalidSpec"
+    TARGET_TAKEN = "TargetTaken"  # an older resource scales it
+    NO_HPA = "NoHPA"
+    MANY_HPAS = "ManyHPAs"
+    KEDA_OWNS_HPA = "KEDAOwnsHPA"
+    HPA_EXISTS = "HPAExists"
+    LEAD_TOO_LONG = "LeadTooLong"  # new pods take longer to start than the forecast reaches
+    DEMAND_AT_FAULT = "DemandAtFault"  # the query has to be mended
+    DEMAND_UNKNOWN = "DemandUnknown"
+    WRITE_REFUSED = "WriteRefused"  # by the API server
+    FORECAST_FRESH = "ForecastFresh"
+    TRUST_EARNED = "TrustEarned"
+    UNPROVEN = "Unproven"  # too few outcomes to judge
+    OBSERVING = "Observing"  # the mode that changes nothing
+    RAISED = "Raised"  # a floor above the user's is in force
+    RELEASED = "Released"  # the user's own value is in force
+    REVERTED = "Reverted"  # another manager put the user's value back
+    AS_FORECAST = "AsForecast"  # nothing keeps the floor from what the forecast asks for
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -19,7 +19,7 @@ from typing import Any
 import urllib3
 from prometheus_api_client import PrometheusConnect
 
-from predictor.errors import ForescaleError, InputError
+from predictor.errors import ForescaleError, InputError, SourceError
 from predictor.prometheus_access import PrometheusAccess
 from predictor.prometheus_answer import MAX_POINTS, Collector, Grid
 from predictor.prometheus_transport import Transport
@@ -114,6 +114,21 @@ class Prometheus:
             collector.add(rows)
         warnings = [*self._transport.warnings, *self._clock_warning(grid.instant(grid.length - 1), step_seconds)]
         return Answer(query, collector.readings(), tuple(warnings))
+
+    def at_present(self, query: str) -> tuple[tuple[Mapping[str, str], float], ...]:
+        """Labels and value of every series of `query` now, by the server's clock; values may be NaN or infinite.
+
+        Raises as `fetch` does.
+        """
+        self._transport.forget()
+        rows = self._transport.run(lambda: self._client.custom_query(query, params=dict(_UNCACHED)), asked=query)
+        try:
+            return tuple((row["metric"], float(row["value"][1])) for row in rows)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise SourceError(
+                f"{self.access.url}: answers, but not with one value per series; is {query!r} an instant vector, and "
+                "the path in the URL right?"
+            ) from error
 
     def suspected_counters(self, query: str) -> tuple[str, ...]:
         """Metrics that `query` uses without rate() although their name or the server's metadata says counter."""

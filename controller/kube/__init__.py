@@ -1,0 +1,1 @@
+"""The Kubernetes API as the controller uses it: plain JSON, typed errors, watches, leadership.  Shells."""

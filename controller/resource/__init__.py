@@ -1,0 +1,1 @@
+"""The `PredictiveAutoscaler` resource: its one typed definition, what it means to the decision core, its CRD.  Pure."""
