@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from controller.capacity import plan_capacity, reactive_replicas
 from controller.guardrails import LAST_WORDS, MOVES, WISHES, Guardrail, is_recent
 from controller.spec import ScalingSpec
-from controller.vocabulary import Decision, Memory, Observation, Reason, Recommendation
+from controller.vocabulary import Decision, Memory, Observation, Reason, Recommendation, Step
 
 
 def decide(spec: ScalingSpec, seen: Observation, memory: Memory) -> tuple[Decision, Memory]:
@@ -29,10 +29,10 @@ def decide(spec: ScalingSpec, seen: Observation, memory: Memory) -> tuple[Decisi
     asked, reactive = plan_capacity(spec, seen), reactive_replicas(spec, seen)
     has_opinion = asked.replicas is not None
     known = _with_present(memory, spec, lived, reactive, has_opinion=has_opinion)
-    trail = [asked.reason]
-    wish = _passed(WISHES, spec, lived, known, asked, trail)
-    moved = _passed(MOVES, spec, lived, known, wish, trail)
-    final = _passed(LAST_WORDS, spec, seen, known, moved, trail)
+    steps = [Step(plan_capacity.__name__, None, asked.replicas, asked.reason)]
+    wish = _passed(WISHES, spec, lived, known, asked, steps)
+    moved = _passed(MOVES, spec, lived, known, wish, steps)
+    final = _passed(LAST_WORDS, spec, seen, known, moved, steps)
     assert wish.replicas is not None and moved.replicas is not None and final.replicas is not None  # noqa: S101, PT018
     decision = Decision(
         at=lived.now,
@@ -43,7 +43,7 @@ def decide(spec: ScalingSpec, seen: Observation, memory: Memory) -> tuple[Decisi
         forecast_replicas=asked.replicas,
         reactive_replicas=reactive,
         planned_demand=asked.demand,
-        trail=tuple(trail),
+        steps=tuple(steps),
     )
     window = spec.guardrails.scale_down_window_seconds
     remembered = _remember(memory.recommendations, lived.now, wish.replicas, window)
@@ -97,13 +97,13 @@ def _passed(
     seen: Observation,
     memory: Memory,
     asked: Recommendation,
-    trail: list[Reason],
+    steps: list[Step],
 ) -> Recommendation:
-    """The proposal after these rules; every rule that changed it leaves its reason."""
+    """The proposal after these rules; every rule that changed it leaves a step."""
     for rule in rules:
         answer = rule(spec, seen, memory, asked)
         if answer is not asked:
-            trail.append(answer.reason)
+            steps.append(Step(rule.__name__, asked.replicas, answer.replicas, answer.reason))
             asked = answer
     return asked
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from predictor.forecast import Forecast
 
@@ -93,6 +94,15 @@ class Memory:
     hpa_alone_replicas: int | None = None  # the HPA's own answer when it was last known
 
 
+class Step(NamedTuple):
+    """One rule that changed the proposal."""
+
+    rule: str  # the rule's own name; plan_capacity for the forecast itself
+    before: int | None
+    after: int | None
+    reason: Reason
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The floor to hold from now on, and how it came about."""
@@ -105,4 +115,9 @@ class Decision:
     forecast_replicas: int | None  # what the forecast alone asks for
     reactive_replicas: int | None  # what present demand asks for
     planned_demand: float | None  # the demand quantile planned for
-    trail: tuple[Reason, ...] = field(default=())  # every rule that changed the proposal, in order
+    steps: tuple[Step, ...] = ()  # from the forecast through every rule that changed the proposal, in order
+
+    @property
+    def trail(self) -> tuple[Reason, ...]:
+        """The reasons of the steps."""
+        return tuple(step.reason for step in self.steps)
