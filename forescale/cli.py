@@ -30,6 +30,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount("serve", "predictor.server.command:serve", "predictor", "Serve forecasts: an API, a page, metrics."),
     Mount("rules", "predictor.server.rules_command:rules", "predictor", "Print Prometheus rules that keep score."),
     Mount("retrain", "training.retraining.command:command", "training", "Train anew; promote what is better."),
+    Mount("controller", "controller.commands:app", "controller", "Run the controller in a cluster; look; undo."),
     Mount("demo", "training.demo:demo", "training", "Do all of it on generated demand."),
 )
 

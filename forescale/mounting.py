@@ -29,7 +29,7 @@ class Mount:
     """One command: what `--help` lists, and where its function is."""
 
     name: str
-    target: str  # "package.module:function"
+    target: str  # "package.module:function", or a Typer app for a group of commands
     extra: str  # the extra of pyproject.toml that brings everything the function imports
     summary: str
 
@@ -54,6 +54,11 @@ def load(mount: Mount) -> Any:
     module_name, _, function_name = mount.target.partition(":")
     with explain_missing_extra(mount):
         function: Callable[..., Any] = getattr(importlib.import_module(module_name), function_name)
+    if isinstance(function, typer.Typer):  # a group of commands
+        for info in function.registered_commands:
+            if info.callback is not None:
+                info.callback = explain_missing_extra(mount)(info.callback)
+        return get_command(function)
     alone = typer.Typer(add_completion=False)
     alone.command(mount.name)(explain_missing_extra(mount)(function))
     return get_command(alone)

@@ -6,6 +6,7 @@ reset it to 1.  The user's value is therefore written in the former owner's name
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from controller.kube.api import Json, KubeApi
@@ -19,9 +20,9 @@ _ATTEMPTS = 3  # an HPA's status changes all the time, and with it the version t
 class MinReplicas:
     """Writes to HPAs.  Every write insists on the version that was read, so that none is made on a stale view."""
 
-    def __init__(self, api: KubeApi) -> None:
-        """api: guarded by leadership."""
-        self._api = api
+    def __init__(self, api: KubeApi, *, wrote: Callable[[Json], None] | None = None) -> None:
+        """api: guarded by leadership.  wrote: told of every object as it is after a write."""
+        self._api, self._wrote = api, wrote
 
     def raise_to(self, hpa: Hpa, floor: int, resource: Key) -> Hpa | None:
         """Set the floor, within the user's bounds; returns the HPA as it is then, None when it is gone.
@@ -33,7 +34,7 @@ class MinReplicas:
             if held <= hpa.user_min_replicas:
                 return self.give_back(hpa)
             try:
-                return reduce_hpa(self._api.apply(_path(hpa.key), raise_body(hpa, held, resource), manager=MANAGER))
+                return self._took(self._api.apply(_path(hpa.key), raise_body(hpa, held, resource), manager=MANAGER))
             except NotFoundError:
                 return None
             except ConflictError:
@@ -84,11 +85,16 @@ class MinReplicas:
                 version = changed["metadata"]["resourceVersion"]
         # With nothing in it, our configuration owns nothing: the record goes, and what others own stays.
         empty = _applied(hpa, version)
-        found = reduce_hpa(self._api.apply(path, empty, manager=MANAGER))
+        found = self._took(self._api.apply(path, empty, manager=MANAGER))
         if found.record is not None or found.has_damaged_record:  # it was written by somebody else's copy of it
             gone: Json = {"metadata": {"annotations": {RECORD: None}, "resourceVersion": found.resource_version}}
-            found = reduce_hpa(self._api.merge(path, gone, manager=f"{MANAGER}-restore"))
+            found = self._took(self._api.merge(path, gone, manager=f"{MANAGER}-restore"))
         return found
+
+    def _took(self, manifest: Json) -> Hpa:
+        if self._wrote is not None:
+            self._wrote(manifest)
+        return reduce_hpa(manifest)
 
     def _read(self, hpa: Hpa) -> Hpa | None:
         try:

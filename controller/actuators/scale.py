@@ -1,0 +1,51 @@
+"""Sets replicas through the scale subresource, of whatever kind, where no HPA exists."""
+
+from __future__ import annotations
+
+import threading
+
+from controller.kube.api import KubeApi
+from controller.kube.errors import KubeError
+from controller.resource.resource import Resource
+
+MANAGER = "forescale"
+
+
+class Scale:
+    """Reads and writes scales."""
+
+    def __init__(self, api: KubeApi) -> None:
+        """api: guarded by leadership."""
+        self._api = api
+        self._plurals: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    def set(self, resource: Resource, replicas: int) -> bool:
+        """Whether replicas had to be changed; raises KubeError, with the version that was read insisted on."""
+        path = f"{self._path(resource)}/scale"
+        now = self._api.get(path)
+        if now.get("spec", {}).get("replicas", 0) == replicas:
+            return False
+        body = {
+            "metadata": {"resourceVersion": now["metadata"]["resourceVersion"]},
+            "spec": {"replicas": replicas},
+        }
+        self._api.merge(path, body, manager=MANAGER)
+        return True
+
+    def _path(self, resource: Resource) -> str:
+        ref = resource.spec.scale_target_ref
+        root = f"/apis/{ref.api_version}" if "/" in ref.api_version else f"/api/{ref.api_version}"
+        return f"{root}/namespaces/{resource.key.namespace}/{self._plural(root, ref.kind)}/{ref.name}"
+
+    def _plural(self, root: str, kind: str) -> str:
+        """The collection of a kind, asked of the API server once."""
+        with self._lock:
+            if (root, kind) not in self._plurals:
+                kinds = self._api.get(root).get("resources") or []
+                scalable = {each["name"].partition("/")[0] for each in kinds if each["name"].endswith("/scale")}
+                found = [each["name"] for each in kinds if each["kind"] == kind and each["name"] in scalable]
+                if not found:
+                    raise KubeError(f"{kind} of {root} has no scale subresource; choose a kind that has one")
+                self._plurals[(root, kind)] = found[0]
+            return self._plurals[(root, kind)]

@@ -1,0 +1,130 @@
+"""`forescale controller run`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.commands import options as k
+from controller.live.process import Process, ProcessSettings
+from controller.live.prometheus_pool import PrometheusPool
+from predictor import options as o
+from predictor.client import ForecastClient
+from predictor.client import Settings as ClientSettings
+from predictor.prometheus_access import PrometheusAccess
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_SERVERS, _TIMING = "Servers", "Timing"
+
+
+def run(
+    prometheus: Annotated[str, typer.Option(metavar="URL", help="Where demand is read.", rich_help_panel=_SERVERS)],
+    forecasts: Annotated[
+        str, typer.Option(metavar="URL", help="The forecast server (`forescale serve`).", rich_help_panel=_SERVERS)
+    ],
+    forecasts_token_file: Annotated[
+        Path | None, typer.Option(help="Its bearer token; or FORESCALE_API_TOKEN.", rich_help_panel=_SERVERS)
+    ] = None,
+    forecasts_ca_file: Annotated[Path | None, typer.Option(help="CA that signed it.", rich_help_panel=_SERVERS)] = None,
+    kubeconfig: k.Kubeconfig = None,
+    context: k.ContextName = None,
+    namespace: k.Namespace = None,
+    identity: Annotated[str | None, typer.Option(help="Name in the election; the host's name.")] = None,
+    lease_namespace: Annotated[str | None, typer.Option(help="Of the Lease; the pod's own, or forescale.")] = None,
+    lease_seconds: Annotated[float, typer.Option(help="Until others may take over.", rich_help_panel=_TIMING)] = 15.0,
+    cycle: Annotated[float, typer.Option(help="Seconds between cycles.", rich_help_panel=_TIMING)] = 15.0,
+    hpa_sync: Annotated[
+        float, typer.Option(help="The cluster's --horizontal-pod-autoscaler-sync-period.", rich_help_panel=_TIMING)
+    ] = 15.0,
+    host: Annotated[str, typer.Option(help="Address of metrics and probes.")] = "0.0.0.0",  # noqa: S104 - see Process
+    port: Annotated[int, typer.Option(help="Port of metrics and probes.")] = 8081,
+    bearer_token_file: o.TokenFile = None,
+    user: o.User = None,
+    password_file: o.PasswordFile = None,
+    header: o.Headers = None,
+    ca_file: o.CaFile = None,
+    client_cert: o.Certificate = None,
+    client_key: o.Key = None,
+    insecure: o.Insecure = False,
+    timeout: o.Timeout = 10.0,
+) -> None:
+    """Watch PredictiveAutoscalers, keep score, and hold the floors of those in Active mode.
+
+    Of several replicas one leads, by a Lease; nothing is written without holding it.
+
+    Examples:
+
+      forescale controller run --prometheus http://prometheus:9090 --forecasts http://forescale:8080
+
+      forescale controller run --kubeconfig ~/.kube/config --namespace shop --prometheus URL --forecasts URL
+    """
+    log_to_stderr()
+    access = PrometheusAccess(
+        url=prometheus,
+        bearer_token=None if bearer_token_file or user else os.environ.get("FORESCALE_BEARER_TOKEN"),
+        bearer_token_file=bearer_token_file,
+        username=user,
+        password=None if password_file else os.environ.get("FORESCALE_PASSWORD"),
+        password_file=password_file,
+        headers=dict(o.pair(text, ":", "--header") for text in header or []),
+        ca_file=ca_file,
+        client_certificate=client_cert,
+        client_key=client_key,
+        skip_tls_verification=insecure,
+        timeout_seconds=timeout,
+        retries=0,  # the next cycle asks again
+    )
+    client = ClientSettings.load(
+        forecasts, os.environ, token_file=forecasts_token_file, ca_file=forecasts_ca_file, retries=1
+    )
+    name = identity or f"{socket.gethostname()}-{os.getpid()}"
+    settings = ProcessSettings(
+        identity=name,
+        lease_namespace=lease_namespace or _own_namespace(),
+        namespace=namespace,
+        cycle_seconds=cycle,
+        hpa_sync_seconds=hpa_sync,
+        host=host,
+        port=port,
+        lease_seconds=lease_seconds,
+        renew_seconds=lease_seconds * 2 / 3,
+        retry_seconds=lease_seconds * 2 / 15,
+    )
+    with ExitStack() as open_things:
+        api = k.connect(kubeconfig, context, name)
+        open_things.callback(api.close)
+        forecast_client = open_things.enter_context(ForecastClient(client))
+        server = PrometheusPool(access)
+        open_things.callback(server.close)
+        process = Process(settings, api, server, forecast_client, version=k.installed_version())
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda *_: process.stop())
+        typer.echo(f"forescale controller {name}: metrics on http://{host}:{process.web.port}/metrics", err=True)
+        process.run()
+
+
+def log_to_stderr() -> None:
+    """One line per event, with its instant in UTC."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per request
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+
+def _own_namespace() -> str:
+    given = os.environ.get("POD_NAMESPACE")
+    if given:
+        return given
+    try:
+        return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "forescale"

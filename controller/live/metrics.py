@@ -1,0 +1,128 @@
+"""What Prometheus scrapes of the controller: recommendations, the live score with its counts, and its own health.
+
+Every resource gives the same bounded number of series.  What is not known is absent, never zero; only a
+recommendation without an opinion is 0, since an HPA that lacks a metric does not scale down any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from controller.live.workload import Workload
+from controller.resource.resource import Key
+
+LABELS = ["namespace", "name"]
+PREFIX = "forescale_controller"
+_BUCKETS = (0.05, 0.1, 0.3, 1, 3, 5, 10, 15, 30, 60)
+
+
+class ControllerMetrics:
+    """The registry.  `publish` is called after each cycle, scrapes come from other threads."""
+
+    def __init__(self, is_leading: Callable[[], bool], version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody reads
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        self.cycle_seconds = Histogram(
+            f"{PREFIX}_cycle_duration_seconds", "One cycle for all resources.", buckets=_BUCKETS, registry=self.registry
+        )
+        self.cycle_failures = Counter(
+            f"{PREFIX}_cycle_failures", "Cycles that ended with an error of ours.", registry=self.registry
+        )
+        self.writes = Counter(f"{PREFIX}_writes", "Changes written to the cluster.", ["what"], registry=self.registry)
+        self.write_failures = Counter(
+            f"{PREFIX}_write_failures", "Changes that the API server did not take.", registry=self.registry
+        )
+        self._collector = _Workloads(is_leading, version)
+        self.registry.register(self._collector)
+
+    def publish(self, workloads: Mapping[Key, Workload], now: datetime) -> None:
+        """Take over what a cycle found."""
+        self._collector.families = list(families(workloads))
+
+
+class _Workloads(Collector):
+    """Gives what the last cycle left: a scrape never sees half a cycle."""
+
+    def __init__(self, is_leading: Callable[[], bool], version: str) -> None:
+        self._is_leading, self._version = is_leading, version
+        self.families: list[Metric] = []
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is collected at registration."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Whole families; a process that does not lead has no opinion on anything."""
+        leads = self._is_leading()
+        build = GaugeMetricFamily(f"{PREFIX}_build_info", "The running version.", labels=["version"])
+        build.add_metric([self._version], 1.0)
+        yield build
+        yield GaugeMetricFamily(f"{PREFIX}_leading", "1 while this process may write.", value=float(leads))
+        if leads:
+            yield from self.families
+
+
+def families(workloads: Mapping[Key, Workload]) -> Iterator[Metric]:
+    """Everything about every resource."""
+    gauges = {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in _GAUGES.items()}
+    counters: dict[str, CounterMetricFamily] = {}
+    for key, workload in workloads.items():
+        labels = list(key)
+        for name, value in _values(workload).items():
+            if value is not None:
+                gauges[name].add_metric(labels, float(value))
+        for field, text, count in workload.scorekeeper.counters():
+            if field not in counters:
+                counters[field] = CounterMetricFamily(field, text, labels=LABELS)
+            counters[field].add_metric(labels, count)
+        reverts = counters.setdefault(
+            f"{PREFIX}_reverts",
+            CounterMetricFamily(f"{PREFIX}_reverts", "Times another manager put the floor back.", labels=LABELS),
+        )
+        reverts.add_metric(labels, workload.reverts)
+    yield from gauges.values()
+    yield from counters.values()
+
+
+_GAUGES = {
+    "forescale_recommended_replicas": "Replica floor that the forecast recommends; 0 when it recommends none.",
+    "forescale_recommended_demand": "Demand that the recommendation is planned for, in the unit of the query.",
+    f"{PREFIX}_floor_replicas": "Floor in force; absent when there is none of ours.",
+    f"{PREFIX}_hpa_alone_replicas": "Replicas that the HPA alone would hold on the same demand.",
+    f"{PREFIX}_forecast_replicas": "Replicas that the forecast alone asks for.",
+    f"{PREFIX}_target_replicas": "Replicas that the target was asked for.",
+    f"{PREFIX}_demand": "Present demand, in the unit of the query.",
+    f"{PREFIX}_startup_seconds": "Start-up time of pods that is planned with.",
+    f"{PREFIX}_startup_pods": "Pods that it was measured on; 0 when it is not measured.",
+    f"{PREFIX}_trusted": "1 while forecasts are trusted.",
+    f"{PREFIX}_has_opinion": "1 while a fresh and trusted forecast stands behind the recommendation.",
+    f"{PREFIX}_scored_until_timestamp_seconds": "Up to then the score counts.",
+}
+
+
+def _values(workload: Workload) -> dict[str, float | None]:
+    outcome = workload.outcome
+    if outcome is None:
+        return {}
+    seen, decision = outcome.seen, outcome.decision
+    return {
+        "forescale_recommended_replicas": None if decision is None else outcome.floor or 0,
+        "forescale_recommended_demand": None if decision is None else decision.planned_demand,
+        f"{PREFIX}_floor_replicas": workload.floor,
+        f"{PREFIX}_hpa_alone_replicas": None if seen is None else seen.hpa_alone_replicas,
+        f"{PREFIX}_forecast_replicas": None if decision is None else decision.forecast_replicas,
+        f"{PREFIX}_target_replicas": None if seen is None else seen.replicas,
+        f"{PREFIX}_demand": outcome.found.demand,
+        f"{PREFIX}_startup_seconds": outcome.startup.seconds,
+        f"{PREFIX}_startup_pods": outcome.startup.samples,
+        f"{PREFIX}_trusted": None if seen is None else float(seen.is_trusted),
+        f"{PREFIX}_has_opinion": None if decision is None else float(decision.has_opinion),
+        f"{PREFIX}_scored_until_timestamp_seconds": workload.scorekeeper.scored_until(),
+    }

@@ -1,0 +1,115 @@
+"""Decision records: what a decision looked at, what every rule made of it, what was put in force.
+
+Kept in memory, bounded, one per change and one per few minutes; the log has the same lines for longer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from datetime import datetime, timedelta
+
+from controller.resource.base import Part
+from controller.resource.resource import Key
+from controller.spec import ScalingSpec
+from controller.vocabulary import Decision, Observation
+
+_EVERY = timedelta(minutes=5)
+_MOST = 400  # per resource: at least a day and a half when nothing changes
+
+
+class StepRecord(Part):
+    """One rule that changed the proposal."""
+
+    rule: str
+    before: int | None
+    after: int | None
+    reason: str
+
+
+class DecisionRecord(Part):
+    """One decision, with what it saw."""
+
+    resource: str
+    at: datetime
+    reason: str
+    floor: int | None  # in force, or that would be in Active mode; None: none of our own
+    decided: int  # replicas that the decision core gives, the HPA's own answer included
+    acts: bool
+    has_opinion: bool
+    is_trusted: bool
+    demand: float | None
+    recent_peak_demand: float | None
+    hpa_alone_replicas: int | None
+    replicas: int | None
+    forecast_issued_at: datetime | None
+    model: str | None
+    lead_seconds: float
+    level: float
+    planned_demand: float | None
+    target_per_replica: float
+    steps: list[StepRecord]
+
+
+class DecisionBook:
+    """The last records of every resource.  Any thread may look."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._books: dict[Key, deque[DecisionRecord]] = {}
+
+    def is_due(self, key: Key, floor: int | None, reason: str, at: datetime) -> bool:
+        """Whether this decision differs from the last one kept, or that one is old."""
+        with self._lock:
+            book = self._books.get(key)
+            if not book:
+                return True
+            last = book[-1]
+            return last.floor != floor or last.reason != reason or at - last.at >= _EVERY
+
+    def add(self, key: Key, record: DecisionRecord) -> None:
+        """Keep one."""
+        with self._lock:
+            self._books.setdefault(key, deque(maxlen=_MOST)).append(record)
+
+    def at(self, key: Key, instant: datetime | None = None) -> DecisionRecord | None:
+        """The record in force at an instant, or the newest; None when there is none that old."""
+        with self._lock:
+            for record in reversed(self._books.get(key, ())):
+                if instant is None or record.at <= instant:
+                    return record
+        return None
+
+    def forget(self, keys: set[Key]) -> None:
+        """Drop resources that are gone."""
+        with self._lock:
+            for key in keys & self._books.keys():
+                del self._books[key]
+
+
+def record_of(key: Key, spec: ScalingSpec, seen: Observation, decision: Decision, floor: int | None) -> DecisionRecord:
+    """Put one together."""
+    return DecisionRecord(
+        resource=str(key),
+        at=decision.at,
+        reason=decision.reason.value,
+        floor=floor,
+        decided=decision.floor,
+        acts=decision.acts,
+        has_opinion=decision.has_opinion,
+        is_trusted=seen.is_trusted,
+        demand=seen.demand,
+        recent_peak_demand=seen.recent_peak_demand,
+        hpa_alone_replicas=seen.hpa_alone_replicas,
+        replicas=seen.replicas,
+        forecast_issued_at=None if seen.forecast is None else seen.forecast.issued_at,
+        model=None if seen.forecast is None else seen.forecast.model,
+        lead_seconds=spec.lead_seconds,
+        level=spec.level,
+        planned_demand=decision.planned_demand,
+        target_per_replica=spec.target_per_replica,
+        steps=[
+            StepRecord(rule=step.rule, before=step.before, after=step.after, reason=step.reason.value)
+            for step in decision.steps
+        ],
+    )
