@@ -53,7 +53,7 @@ def status(
     console = Console()
     console.print(_table([Resource.from_manifest(each) for each in manifests]))
     for each in manifests:
-        _print_problems(console, Resource.from_manifest(each))
+        _print_details(console, Resource.from_manifest(each))
 
 
 def _table(resources: list[Resource]) -> Table:
@@ -62,8 +62,7 @@ def _table(resources: list[Resource]) -> Table:
         table.add_column(name)
     for name in ("floor", "HPA alone", "now", "start-up"):
         table.add_column(name, justify="right")
-    for name in ("why", "score since the start of counting"):
-        table.add_column(name)
+    table.add_column("why")
     for one in resources:
         found = one.status
         mode = "Paused" if one.spec.paused else one.spec.mode.value
@@ -77,7 +76,6 @@ def _table(resources: list[Resource]) -> Table:
             _number(found.replicas),
             _startup(found),
             found.reason or "",
-            "" if found.score is None else score_line(found.score),
         )
     return table
 
@@ -103,8 +101,11 @@ def _verdict(found: AutoscalerStatus, kind: str) -> Text:
     return Text(said, style=_STYLES[condition.status.value])
 
 
-def _print_problems(console: Console, resource: Resource) -> None:
-    """What is not as it should be, in words."""
+def _print_details(console: Console, resource: Resource) -> None:
+    """The score, and what is not as it should be, in words."""
+    score = resource.status.score
+    if score is not None:
+        console.print(f"  [bold]{resource.key}[/bold] {score_line(score)}", highlight=False)
     for each in resource.status.conditions:
         if each.type in ("Ready", "ForecastAvailable", "Trusted") and each.status != "True":
             console.print(f"  [bold]{resource.key}[/bold] {each.type}: {each.reason}: {each.message}", highlight=False)

@@ -90,7 +90,12 @@ class KubeApi:
 
     def watch(self, path: str, params: Mapping[str, str], *, patience_seconds: float) -> Iterator[Json]:
         """Events until the server ends the stream; raises UnreachableError when it breaks or stays silent."""
-        response = self._send("GET", path, {**params, "watch": "true"}, timeout=(self._timeout, patience_seconds))
+        response = self._send(
+            "GET",
+            path,
+            {**params, "watch": "true"},
+            timeout=urllib3.Timeout(connect=self._timeout, read=patience_seconds),
+        )
         try:
             rest = b""
             for block in response.stream(65_536, decode_content=True):
@@ -149,7 +154,7 @@ class KubeApi:
         body: Json | None = None,
         content_type: str | None = None,
         *,
-        timeout: float | tuple[float, float] | None = None,
+        timeout: urllib3.Timeout | None = None,
     ) -> urllib3.BaseHTTPResponse:
         """The answer, unread; raises KubeError unless it is a success."""
         asked = f"{method} {path}"
@@ -164,14 +169,14 @@ class KubeApi:
         url, headers = sent[1], sent[2]
         if method != "GET" and self._may_write is not None:
             self._may_write()
-        limits = timeout or self._timeout
+        limits = timeout if timeout is not None else urllib3.Timeout(total=self._timeout)
         try:
             response = self._client.rest_client.pool_manager.request(
                 method,
                 url,
                 body=None if body is None else json.dumps(body).encode(),
                 headers=headers,
-                timeout=urllib3.Timeout(*limits) if isinstance(limits, tuple) else urllib3.Timeout(total=limits),
+                timeout=limits,
                 preload_content=False,
                 redirect=False,
             )

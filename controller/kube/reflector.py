@@ -19,8 +19,8 @@ from controller.kube.errors import ForbiddenError, GoneError, KubeError, NotFoun
 log = logging.getLogger("forescale.watch")
 
 _T = TypeVar("_T")
-_WATCH_SECONDS = 240  # after so long the server ends a watch; the next one goes on from there
-_PATIENCE_SECONDS = 75.0  # without a byte, bookmarks included, which come every minute
+_WATCH_SECONDS = 120  # after so long the server ends a watch; the next one goes on from there
+_PATIENCE_SECONDS = 135.0  # without a byte: the server would have ended it by then
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.2, 15.0
 _Id = tuple[str, str]  # namespace and name
 

@@ -84,6 +84,17 @@ class Tally:
     failures: int = 0
     queries: int = 0
 
+    @property
+    def did_something(self) -> bool:
+        """Whether it is worth a line in the log."""
+        return bool(self.raised or self.released or self.failures)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.resources} resources: {self.raised} raised, {self.released} released, {self.statuses} statuses, "
+            f"{self.failures} refused"
+        )
+
 
 class Cycle:
     """See the module.  One thread runs it."""
@@ -162,11 +173,8 @@ class Cycle:
         startup = pods.startup(resource.target, fallback)
         workload = self.workloads[resource.key]
         outcome = workload.step(setup, found, told, startup, pods.ready(resource.target), self._delays, now)
-        decision, seen, spec = outcome.decision, outcome.seen, outcome.spec
-        if decision is None or seen is None or spec is None:
-            return outcome
-        if self.records.is_due(resource.key, outcome.floor, decision.reason.value, now):
-            self.records.add(resource.key, record_of(resource.key, spec, seen, decision, outcome.floor))
+        if outcome.reason is not None and self.records.is_due(resource.key, outcome.floor, outcome.reason.value, now):
+            self.records.add(resource.key, record_of(resource.key, outcome))
         return outcome
 
     def _act(self, outcome: Outcome, tally: Tally, now: datetime) -> None:
@@ -236,8 +244,8 @@ class Cycle:
             log.warning("the user's minimum of HPA %s could not be restored, trying again: %s", hpa.key, error)
 
     def _tell_of_change(self, workload: Workload, outcome: Outcome, before: int | None, now: datetime) -> None:
-        resource, decision = outcome.setup.resource, outcome.decision
-        why = "" if decision is None else f" ({decision.reason.value})"
+        resource = outcome.setup.resource
+        why = "" if outcome.reason is None else f" ({outcome.reason.value})"
         if workload.floor is not None and before is None:
             self._cluster.tell(resource, EventType.NORMAL, Reason.RAISED, f"floor {workload.floor}{why}", now)
         elif workload.floor is None and before is not None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from controller.capacity import announced_replicas
+from controller.guardrails import MOVES, WISHES
 from controller.resource.spec import ActuatorKind
 from controller.spec import ScalingSpec
-from controller.vocabulary import Decision, Memory, Observation
+from controller.vocabulary import Decision, Memory, Observation, Reason
+
+
+class Floor(NamedTuple):
+    """What is to be in force, and why; `replicas` None is no floor of our own."""
+
+    replicas: int | None
+    reason: Reason
 
 
 def floor_in_force(
     actuator: ActuatorKind, spec: ScalingSpec, seen: Observation, decision: Decision, memory: Memory
-) -> int | None:
-    """The floor to put in force, None for none of our own.
+) -> Floor:
+    """The floor to put in force.
 
     decision, memory: what `decide` gave for `spec` and `seen`.
 
@@ -20,8 +30,17 @@ def floor_in_force(
     way down, and announced events.  Without an HPA the whole decision counts.
     """
     if actuator is ActuatorKind.SCALE:
-        return decision.floor
-    floor = decision.floor
-    if not decision.has_opinion:
-        floor = min(max(memory.floor or 0, announced_replicas(spec, seen)), spec.max_replicas)
-    return floor if floor > spec.min_replicas else None
+        return Floor(decision.floor, decision.reason)
+    if decision.has_opinion:
+        return Floor(decision.floor if decision.floor > spec.min_replicas else None, decision.reason)
+    announced = announced_replicas(spec, seen)
+    floor = min(max(memory.floor or 0, announced), spec.max_replicas)
+    if floor <= spec.min_replicas:
+        return Floor(None, Reason.PAUSED if spec.is_paused else decision.trail[0])
+    return Floor(floor, Reason.EVENT if announced >= floor else _last_move(decision))
+
+
+def _last_move(decision: Decision) -> Reason:
+    """The reason of the floor on its way down, before present load had its say."""
+    moves = {rule.__name__ for rule in WISHES + MOVES}
+    return next((step.reason for step in reversed(decision.steps) if step.rule in moves), decision.trail[0])

@@ -172,8 +172,8 @@ class Process:
         for what, count in (("raised", tally.raised), ("released", tally.released), ("statuses", tally.statuses)):
             self.metrics.writes.labels(what).inc(count)
         self.metrics.write_failures.inc(tally.failures)
-        log.info("%d resources in %.2f s: %d raised, %d released, %d statuses, %d refused", tally.resources, took,
-                 tally.raised, tally.released, tally.statuses, tally.failures)  # fmt: skip
+        level = logging.INFO if tally.did_something else logging.DEBUG
+        log.log(level, "%s in %.2f s", tally, took)
 
     def _new_cycle(self, continuity: Continuity) -> Cycle:
         def make(key: Key) -> Scorekeeper:

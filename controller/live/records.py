@@ -9,10 +9,9 @@ import threading
 from collections import deque
 from datetime import datetime, timedelta
 
+from controller.live.workload import Outcome
 from controller.resource.base import Part
 from controller.resource.resource import Key
-from controller.spec import ScalingSpec
-from controller.vocabulary import Decision, Observation
 
 _EVERY = timedelta(minutes=5)
 _MOST = 400  # per resource: at least a day and a half when nothing changes
@@ -87,13 +86,15 @@ class DecisionBook:
                 del self._books[key]
 
 
-def record_of(key: Key, spec: ScalingSpec, seen: Observation, decision: Decision, floor: int | None) -> DecisionRecord:
-    """Put one together."""
+def record_of(key: Key, outcome: Outcome) -> DecisionRecord:
+    """Of an outcome that came to a decision."""
+    spec, seen, decision, reason = outcome.spec, outcome.seen, outcome.decision, outcome.reason
+    assert spec is not None and seen is not None and decision is not None and reason is not None  # noqa: S101, PT018
     return DecisionRecord(
         resource=str(key),
         at=decision.at,
-        reason=decision.reason.value,
-        floor=floor,
+        reason=reason.value,
+        floor=outcome.floor,
         decided=decision.floor,
         acts=decision.acts,
         has_opinion=decision.has_opinion,

@@ -36,7 +36,7 @@ def status_of(workload: Workload, now: datetime) -> AutoscalerStatus:
         replicas=None if seen is None else seen.replicas,
         demand=_rounded(outcome.found.demand),
         planned_demand=None if decision is None else _rounded(decision.planned_demand),
-        reason=None if decision is None else decision.reason.value,
+        reason=None if outcome.reason is None else outcome.reason.value,
         last_decision_time=None if workload.changed_at is None else workload.changed_at.replace(microsecond=0),
         startup_seconds=round(outcome.startup.seconds, 1),
         startup_samples=outcome.startup.samples,

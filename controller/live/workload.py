@@ -50,6 +50,7 @@ class Outcome:
     seen: Observation | None = None
     decision: Decision | None = None
     floor: int | None = None  # to be in force, or that would be in Active mode
+    reason: Reason | None = None  # of the floor, or of there being none
     trust: Trust | None = None
 
     @property
@@ -128,7 +129,11 @@ class Workload:
         )
         outcome.seen = seen
         outcome.decision, self.memory = decide(spec, seen, self.memory)
-        outcome.floor = floor_in_force(resource.spec.actuator, spec, seen, outcome.decision, self.memory)
+        outcome.floor, outcome.reason = floor_in_force(
+            resource.spec.actuator, spec, seen, outcome.decision, self.memory
+        )
+        if outcome.too_slow is not None and not outcome.decision.has_opinion:
+            outcome.reason = outcome.too_slow.reason
         self.scorekeeper.account(spec, seen, outcome.decision, outcome.floor, ready, now)
         self.outcome = outcome
         return outcome
