@@ -13,7 +13,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 ROOT = Path(__file__).parents[1]
 
-pytest_plugins = ["tests.servers.fixtures"]  # real metric servers
+pytest_plugins = ["tests.servers.fixtures", "tests.cluster.fixtures"]  # real servers, and a real Kubernetes
 
 
 @pytest.fixture(scope="session")
