@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format constraints bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
+.PHONY: help demo test lint format cluster constraints bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -26,8 +26,11 @@ format: setup-test ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix-only -q .
 	@$(BIN)/ruff format .
 
+cluster: ## Build the real Kubernetes for tests (30 min the first time)
+	@scripts/build-cluster
+
 constraints: ## Pin every dependency anew in constraints.txt (UPGRADE=1 for the newest versions)
-	@uv=$$(scripts/setup uv) && "$$uv" pip compile pyproject.toml --all-extras --group dev -o constraints.txt -q \
+	@uv=$$(scripts/setup uv) && "$$uv" pip compile pyproject.toml --all-extras --group dev --group go -o constraints.txt -q \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade)
 

@@ -193,12 +193,12 @@ def test_bare_make_lists_every_target_meant_for_people() -> None:
 
     targets = re.findall(r"^make ([a-z-]+) ", listed, flags=re.MULTILINE)
     assert targets == [
-        "help", "demo", "test", "lint", "format", "constraints",
+        "help", "demo", "test", "lint", "format", "cluster", "constraints",
         "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-serving", "bench-training", "clean",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("script", ["scripts/setup", ".ci/run"])
+@pytest.mark.parametrize("script", ["scripts/setup", "scripts/build-prometheus3", "scripts/build-cluster", ".ci/run"])
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = ROOT / script
 
