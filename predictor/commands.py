@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from predictor import access_options as access
 from predictor import options as o
 from predictor.errors import InputError
 from predictor.forecast import Forecast
@@ -35,15 +36,15 @@ def forecast(
     max_missing: o.MaxMissing = 0.2,
     covariate: o.Covariates = None,
     events: o.Events = None,
-    bearer_token_file: o.TokenFile = None,
-    user: o.User = None,
-    password_file: o.PasswordFile = None,
-    header: o.Headers = None,
-    ca_file: o.CaFile = None,
-    client_cert: o.Certificate = None,
-    client_key: o.Key = None,
-    insecure: o.Insecure = False,
-    timeout: o.Timeout = 30.0,
+    bearer_token_file: access.TokenFile = None,
+    user: access.User = None,
+    password_file: access.PasswordFile = None,
+    header: access.Headers = None,
+    ca_file: access.CaFile = None,
+    client_cert: access.Certificate = None,
+    client_key: access.Key = None,
+    insecure: access.Insecure = False,
+    timeout: access.Timeout = 30.0,
 ) -> None:
     """Forecast the next minutes: quantiles at each step, and of the highest demand until then.
 
@@ -82,7 +83,7 @@ def forecast(
     if tuple(sorted(source.covariates)) != tuple(sorted(card.schema.covariates)):
         wanted = ", ".join(card.schema.covariates) or "none"
         raise InputError(f"the model was trained with the covariates: {wanted}; give the same with --covariate")
-    now = datetime.now(UTC) if at is None else o.parse_instant(at)
+    now = datetime.now(UTC) if at is None else access.parse_instant(at)
     loaded = load(source, now=datetime.now(UTC) if series else now, make_synthetic=context.obj.make_synthetic)
     # A file ends when it ends: without --at its last sample is "now".
     check_age = None if series and at is None else now

@@ -42,6 +42,7 @@ class TrustReason(StrEnum):
     WORSE_THAN_PERSISTENCE = "WorseThanPersistence"
     POOR_COVERAGE = "PoorCoverage"
     FALSE_ALARMS = "FalseAlarms"
+    MISSED_SURGES = "MissedSurges"
 
 
 class Unavailable(StrEnum):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from predictor.access_options import pair, prometheus_access
 from predictor.errors import InputError
-from predictor.prometheus import PrometheusAccess
 from predictor.sources import SourceOptions
 
-_SOURCE, _ACCESS, _DATA = "Source (give one)", "Access to Prometheus", "Data"
+_SOURCE, _DATA = "Source (give one)", "Data"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 Url = Annotated[
@@ -49,24 +47,6 @@ Covariates = Annotated[
 Events = Annotated[
     Path | None, typer.Option("--events", metavar="FILE", help="CSV start,end of known events.", rich_help_panel=_DATA)
 ]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option("--bearer-token-file", help="Or FORESCALE_BEARER_TOKEN.", rich_help_panel=_ACCESS),
-]
-User = Annotated[str | None, typer.Option("--user", help="Basic auth.", rich_help_panel=_ACCESS)]
-PasswordFile = Annotated[
-    Path | None, typer.Option("--password-file", help="Or FORESCALE_PASSWORD.", rich_help_panel=_ACCESS)
-]
-Headers = Annotated[
-    list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="Repeatable.", rich_help_panel=_ACCESS)
-]
-CaFile = Annotated[Path | None, typer.Option("--ca-file", rich_help_panel=_ACCESS, help="CA that signed the server.")]
-Certificate = Annotated[Path | None, typer.Option("--client-cert", rich_help_panel=_ACCESS, help="PEM.")]
-Key = Annotated[Path | None, typer.Option("--client-key", rich_help_panel=_ACCESS, help="PEM.")]
-Insecure = Annotated[
-    bool, typer.Option("--insecure-skip-tls-verify", rich_help_panel=_ACCESS, help="Trust any certificate.")
-]
-Timeout = Annotated[float, typer.Option(help="Seconds per request.", rich_help_panel=_ACCESS)]
 
 
 def source_options(
@@ -95,20 +75,17 @@ def source_options(
     """Turn what was typed into validated options; raises InputError."""
     access = None
     if prometheus is not None:
-        access = PrometheusAccess(
-            url=prometheus,
-            # Files are handed on and read at each request, since tokens are rotated.
-            bearer_token=None if bearer_token_file or user else os.environ.get("FORESCALE_BEARER_TOKEN"),
+        access = prometheus_access(
+            prometheus,
             bearer_token_file=bearer_token_file,
-            username=user,
-            password=None if password_file else os.environ.get("FORESCALE_PASSWORD"),
+            user=user,
             password_file=password_file,
-            headers=dict(pair(text, ":", "--header") for text in header or []),
+            header=header,
             ca_file=ca_file,
-            client_certificate=client_cert,
+            client_cert=client_cert,
             client_key=client_key,
-            skip_tls_verification=insecure,
-            timeout_seconds=timeout,
+            insecure=insecure,
+            timeout=timeout,
         )
     return SourceOptions(
         prometheus=access,
@@ -134,21 +111,3 @@ def parse_durations(text: str) -> tuple[int, ...]:
             raise InputError(f"--seasons {part}: give periods like 24m, 1d or 7d, separated by commas")
         found.append(int(match[1]) * _UNITS[match[2]])
     return tuple(sorted(set(found)))
-
-
-def parse_instant(text: str) -> datetime:
-    """ISO 8601, UTC when no zone is given."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(f"--at {text}: not a time; use ISO 8601 like 2026-05-04T12:00Z") from error
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-def pair(text: str, separator: str, option: str) -> tuple[str, str]:
-    """`NAME:VALUE` taken apart; raises InputError."""
-    name, found, value = text.partition(separator)
-    if not found or not name.strip() or not value.strip():
-        # The value may be a secret, so only the name is repeated.
-        raise InputError(f"{option} {name.strip()}: give NAME{separator}VALUE")
-    return name.strip(), value.strip()

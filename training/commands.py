@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from predictor import access_options as access
 from predictor import options as o
 from predictor.errors import InputError
 from predictor.forecast import DEFAULT_HORIZON, DEFAULT_LEVELS
@@ -57,15 +58,15 @@ def train(
     max_missing: o.MaxMissing = 0.2,
     covariate: o.Covariates = None,
     events: o.Events = None,
-    bearer_token_file: o.TokenFile = None,
-    user: o.User = None,
-    password_file: o.PasswordFile = None,
-    header: o.Headers = None,
-    ca_file: o.CaFile = None,
-    client_cert: o.Certificate = None,
-    client_key: o.Key = None,
-    insecure: o.Insecure = False,
-    timeout: o.Timeout = 30.0,
+    bearer_token_file: access.TokenFile = None,
+    user: access.User = None,
+    password_file: access.PasswordFile = None,
+    header: access.Headers = None,
+    ca_file: access.CaFile = None,
+    client_cert: access.Certificate = None,
+    client_key: access.Key = None,
+    insecure: access.Insecure = False,
+    timeout: access.Timeout = 30.0,
 ) -> None:
     """Train a model on metric history and write it as a bundle.
 
@@ -138,15 +139,15 @@ def evaluate(
     max_missing: o.MaxMissing = 0.2,
     covariate: o.Covariates = None,
     events: o.Events = None,
-    bearer_token_file: o.TokenFile = None,
-    user: o.User = None,
-    password_file: o.PasswordFile = None,
-    header: o.Headers = None,
-    ca_file: o.CaFile = None,
-    client_cert: o.Certificate = None,
-    client_key: o.Key = None,
-    insecure: o.Insecure = False,
-    timeout: o.Timeout = 30.0,
+    bearer_token_file: access.TokenFile = None,
+    user: access.User = None,
+    password_file: access.PasswordFile = None,
+    header: access.Headers = None,
+    ca_file: access.CaFile = None,
+    client_cert: access.Certificate = None,
+    client_key: access.Key = None,
+    insecure: access.Insecure = False,
+    timeout: access.Timeout = 30.0,
 ) -> None:
     """Judge a model on the time after its training, beside the simple forecasts that it has to beat.
 

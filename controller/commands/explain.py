@@ -14,7 +14,7 @@ from rich.table import Table
 from controller.commands import options as k
 from controller.kube.errors import KubeError, NotFoundError
 from controller.live.records import DecisionRecord
-from predictor import options as o
+from predictor.access_options import parse_instant
 from predictor.errors import InputError, SourceError
 
 _WORDS = {
@@ -57,7 +57,7 @@ def explain(
     space, _, alone = name.rpartition("/")
     asked = {"namespace": space or namespace or "default", "name": alone}
     if at is not None:
-        asked["at"] = o.parse_instant(at).isoformat()
+        asked["at"] = parse_instant(at).isoformat()
     found = _from_url(url, asked) if url is not None else _through_api_server(service, asked, kubeconfig, context)
     try:
         record = DecisionRecord.model_validate(found)

@@ -16,10 +16,9 @@ import typer
 from controller.commands import options as k
 from controller.live.process import Process, ProcessSettings
 from controller.live.prometheus_pool import PrometheusPool
-from predictor import options as o
+from predictor import access_options as o
 from predictor.client import ForecastClient
 from predictor.client import Settings as ClientSettings
-from predictor.prometheus_access import PrometheusAccess
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _SERVERS, _TIMING = "Servers", "Timing"
@@ -44,6 +43,12 @@ def run(
     hpa_sync: Annotated[
         float, typer.Option(help="The cluster's --horizontal-pod-autoscaler-sync-period.", rich_help_panel=_TIMING)
     ] = 15.0,
+    downscale_stabilization: Annotated[
+        int,
+        typer.Option(
+            help="The cluster's --horizontal-pod-autoscaler-downscale-stabilization, seconds.", rich_help_panel=_TIMING
+        ),
+    ] = 300,
     host: Annotated[str, typer.Option(help="Address of metrics and probes.")] = "0.0.0.0",  # noqa: S104 - see Process
     port: Annotated[int, typer.Option(help="Port of metrics and probes.")] = 8081,
     bearer_token_file: o.TokenFile = None,
@@ -67,19 +72,17 @@ def run(
       forescale controller run --kubeconfig ~/.kube/config --namespace shop --prometheus URL --forecasts URL
     """
     log_to_stderr()
-    access = PrometheusAccess(
-        url=prometheus,
-        bearer_token=None if bearer_token_file or user else os.environ.get("FORESCALE_BEARER_TOKEN"),
+    access = o.prometheus_access(
+        prometheus,
         bearer_token_file=bearer_token_file,
-        username=user,
-        password=None if password_file else os.environ.get("FORESCALE_PASSWORD"),
+        user=user,
         password_file=password_file,
-        headers=dict(o.pair(text, ":", "--header") for text in header or []),
+        header=header,
         ca_file=ca_file,
-        client_certificate=client_cert,
+        client_cert=client_cert,
         client_key=client_key,
-        skip_tls_verification=insecure,
-        timeout_seconds=timeout,
+        insecure=insecure,
+        timeout=timeout,
         retries=0,  # the next cycle asks again
     )
     client = ClientSettings.load(
@@ -92,6 +95,7 @@ def run(
         namespace=namespace,
         cycle_seconds=cycle,
         hpa_sync_seconds=hpa_sync,
+        downscale_stabilization_seconds=downscale_stabilization,
         host=host,
         port=port,
         lease_seconds=lease_seconds,

@@ -14,11 +14,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from controller.live.scoring import PREFIX
 from controller.live.workload import Workload
 from controller.resource.resource import Key
 
 LABELS = ["namespace", "name"]
-PREFIX = "forescale_controller"
 _BUCKETS = (0.05, 0.1, 0.3, 1, 3, 5, 10, 15, 30, 60)
 
 
@@ -104,6 +104,7 @@ _GAUGES = {
     f"{PREFIX}_trusted": "1 while forecasts are trusted.",
     f"{PREFIX}_has_opinion": "1 while a fresh and trusted forecast stands behind the recommendation.",
     f"{PREFIX}_scored_until_timestamp_seconds": "Up to then the score counts.",
+    f"{PREFIX}_scored_since_timestamp_seconds": "From then on the score counts.",
 }
 
 
@@ -125,4 +126,5 @@ def _values(workload: Workload) -> dict[str, float | None]:
         f"{PREFIX}_trusted": None if seen is None else float(seen.is_trusted),
         f"{PREFIX}_has_opinion": None if decision is None else float(decision.has_opinion),
         f"{PREFIX}_scored_until_timestamp_seconds": workload.scorekeeper.scored_until(),
+        f"{PREFIX}_scored_since_timestamp_seconds": workload.scorekeeper.scored_since(),
     }

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from controller.hpa import ControllerSettings
 from controller.kube.api import KubeApi
 from controller.kube.errors import NotLeadingError
 from controller.kube.leadership import Leadership
@@ -43,6 +44,7 @@ class ProcessSettings:
     namespace: str | None = None  # None: all
     cycle_seconds: float = 15.0
     hpa_sync_seconds: float = 15.0
+    downscale_stabilization_seconds: int = 300
     host: str = "0.0.0.0"  # noqa: S104 - Prometheus and the kubelet's probes come from outside the pod
     port: int = 8081
     lease_seconds: float = 15.0
@@ -70,6 +72,10 @@ class Process:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings, self._clock, self._server = settings, clock, server
+        self._hpa_settings = ControllerSettings(
+            sync_period_seconds=max(1, round(settings.hpa_sync_seconds)),
+            downscale_stabilization_seconds=settings.downscale_stabilization_seconds,
+        )
         self.leadership = Leadership(
             api,
             namespace=settings.lease_namespace,
@@ -93,7 +99,7 @@ class Process:
         self._forecasts = ForecastReader(forecasts)
         self.metrics = ControllerMetrics(lambda: self.leadership.is_leading, version)
         self._publishers = (self.metrics, *publishers)
-        self.cycle: Cycle = self._new_cycle(Continuity.empty())
+        self.cycle: Cycle = self._new_cycle(Continuity(self._hpa_settings, {}))
         self._cycled_at: float | None = None
         self.web = Web(
             settings.host,
@@ -137,7 +143,7 @@ class Process:
             self._stop.wait(0.1)
         if self._stop.is_set() or not self.leadership.is_leading:
             return
-        self.cycle = self._new_cycle(Continuity.read(self._server))
+        self.cycle = self._new_cycle(Continuity.read(self._hpa_settings, self._server))
         self.web.records = self.cycle.records
         due = time.monotonic()
         while not self._stop.is_set() and self.leadership.is_leading:

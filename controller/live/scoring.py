@@ -3,43 +3,154 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
+from controller.hpa import ControllerSettings
+from controller.live.alarms import AlarmBook
 from controller.live.arrange import Setup
+from controller.live.score import HELP, Counts, account
+from controller.live.twin import HpaAlone, Starting, Totals, plan_of
 from controller.resource.resource import Bounds
 from controller.resource.spec import TrustSpec
 from controller.resource.status import ScoreStatus
 from controller.spec import ScalingSpec
 from controller.vocabulary import Decision, Observation
-from predictor.messages import ForecastAnswer, Trust
+from predictor.messages import ForecastAnswer, Trust, TrustReason, TrustState
+
+PREFIX = "forescale_controller"
 
 
 class Scorekeeper:
-    """One resource's."""
+    """One resource's.  Counters go on from `counts`, which were true until `until` (Unix seconds)."""
+
+    def __init__(
+        self,
+        settings: ControllerSettings,
+        *,
+        counts: Counts | None = None,
+        until: float | None = None,
+        since: float | None = None,
+    ) -> None:
+        """settings: how the cluster's HPA controller is set up.  since: when counting began."""
+        self._settings = settings
+        self._before = counts or Counts()  # of earlier processes, alarms included
+        self.counts = Counts.from_mapping(self._before.as_mapping())
+        self._until, self._since = until, since
+        self._twin: HpaAlone | None = None
+        self._hpa_pods: Starting | None = None
+        self._forecast_pods: Starting | None = None
+        self._alarms: AlarmBook | None = None
+        self._distrusted: TrustState | None = None
 
     def judge(self, rule: TrustSpec, answer: ForecastAnswer | None, now: datetime) -> Trust | None:
-        """Whether forecasts are trusted; None before anything is known."""
-        return None if answer is None else answer.trust
+        """Whether forecasts are trusted: by the server's outcomes, and by our own alarms; None before any is known."""
+        if answer is None or answer.trust is None:
+            return None
+        trust = answer.trust
+        if trust.state is not TrustState.TRUSTED:
+            return trust
+        book = None if self._alarms is None else self._alarms.counts
+        margin = rule.regain if self._distrusted is TrustState.DISTRUSTED else 0.0
+        self._distrusted = None
+        if book is None:
+            return trust
+        if book.alarms >= rule.min_alarms and book.false_alarms > (rule.max_false_alarm_ratio - margin) * book.alarms:
+            return self._distrust(
+                TrustReason.FALSE_ALARMS, f"{book.false_alarms} of {book.alarms} alarms were false since this start"
+            )
+        recall = rule.min_surge_recall
+        if recall is not None and book.surges >= rule.min_surges and book.caught < (recall + margin) * book.surges:
+            return self._distrust(
+                TrustReason.MISSED_SURGES, f"{book.caught} of {book.surges} surges were foreseen since this start"
+            )
+        return trust
+
+    def _distrust(self, reason: TrustReason, message: str) -> Trust:
+        self._distrusted = TrustState.DISTRUSTED
+        return Trust(state=TrustState.DISTRUSTED, reason=reason, message=message)
 
     def hpa_alone(
         self, setup: Setup, bounds: Bounds, demand: float | None, startup_seconds: float, now: datetime
     ) -> int | None:
-        """What the HPA alone would hold now; None when it is not known."""
-        return None
+        """What the HPA alone would hold now; None where there is none and demand is not known."""
+        hpa, spec, at = setup.hpa, setup.resource.spec, now.timestamp()
+        if hpa is None and demand is None and self._twin is None:
+            return None
+        target = spec.reactive_target_per_replica or spec.target_per_replica
+        lowest, highest = bounds if hpa is None else hpa.user_bounds
+        plan = plan_of(None if hpa is None else hpa.spec_text, lowest, highest, round(target * 1000))
+        pods = 0 if hpa is None else hpa.current_replicas
+        if self._twin is None:
+            found = min(max(pods or lowest, lowest), highest)
+            self._twin = HpaAlone(found, at)
+            self._hpa_pods, self._forecast_pods = Starting(found, []), Starting(found, [])
+        totals = Totals(() if hpa is None else hpa.readings, pods, demand)
+        return self._twin.advance(plan, totals, self._settings, at)
 
     def account(
         self, spec: ScalingSpec, seen: Observation, decision: Decision, floor: int | None, ready: int, now: datetime
     ) -> None:
-        """Count the time since the last call."""
+        """Count the time since the last call, and look at alarms once a step."""
+        at = now.timestamp()
+        if self._since is None:
+            self._since = at
+        hpa_ready = forecast_ready = None
+        twin = self._twin
+        if twin is not None and self._hpa_pods is not None and self._forecast_pods is not None:
+            hpa_ready = self._hpa_pods.follow(twin.desired, spec.startup_seconds, at)
+            forecast_ready = self._forecast_pods.follow(max(twin.desired, floor or 0), spec.startup_seconds, at)
+            if not twin.is_settled(at):
+                hpa_ready = forecast_ready = None
+        if self._until is not None:
+            account(
+                self.counts,
+                at - self._until,
+                seen.demand,
+                spec.target_per_replica,
+                hpa_ready=hpa_ready,
+                forecast_ready=forecast_ready,
+                observed_ready=ready,
+            )
+        self._until = at if self._until is None else max(self._until, at)
+        self._count_alarms(spec, seen, decision, at)
+
+    def _count_alarms(self, spec: ScalingSpec, seen: Observation, decision: Decision, at: float) -> None:
+        step = 60 if seen.forecast is None else seen.forecast.step_seconds
+        if self._alarms is None or (seen.forecast is not None and self._alarms.step_seconds != step):
+            self._alarms = AlarmBook(step)
+        if self._alarms.add(at, seen.demand, decision.planned_demand, spec.target_per_replica):
+            found, counts, before = self._alarms.counts, self.counts, self._before
+            counts.hits, counts.false_alarms = before.hits + found.hits, before.false_alarms + found.false_alarms
+            counts.surges, counts.surges_caught = before.surges + found.surges, before.surges_caught + found.caught
 
     def summary(self) -> ScoreStatus | None:
         """For the status."""
-        return None
+        if self._since is None:
+            return None
+        counts = self.counts
+        return ScoreStatus(
+            since=datetime.fromtimestamp(int(self._since), UTC),
+            scored_minutes=int(counts.scored_seconds // 60),
+            unscored_minutes=int(counts.unscored_seconds // 60),
+            alarms=int(counts.hits + counts.false_alarms),
+            false_alarms=int(counts.false_alarms),
+            hits=int(counts.hits),
+            surges=int(counts.surges),
+            surges_caught=int(counts.surges_caught),
+            replica_minutes_added=int(counts.added_replica_seconds // 60),
+            under_minutes_hpa=int(counts.hpa_underprovisioned_seconds // 60),
+            under_minutes=int(counts.forecast_underprovisioned_seconds // 60),
+        )
 
     def counters(self) -> Iterator[tuple[str, str, float]]:
-        """Name, help and value of every counter."""
-        yield from ()
+        """Name without `_total`, help and value of every counter."""
+        for name, value in self.counts.as_mapping().items():
+            yield f"{PREFIX}_{name}", HELP[name], value
 
     def scored_until(self) -> float | None:
         """Unix seconds up to which the counters count."""
-        return None
+        return self._until
+
+    def scored_since(self) -> float | None:
+        """Unix seconds from which they count."""
+        return self._since

@@ -14,7 +14,7 @@ import typer
 import uvicorn
 from rich.console import Console
 
-from predictor import options as o
+from predictor import access_options as access
 from predictor.errors import InputError
 from predictor.fleet.feed import Feed, PrometheusFeed, SyntheticFeed
 from predictor.fleet.fleet import Fleet
@@ -36,15 +36,15 @@ def serve(
     model: Annotated[Path | None, typer.Option(metavar="DIR", help="Bundle that `forescale train` wrote.")] = None,
     name: Annotated[str, typer.Option(help="One workload: its name.")] = "workload",
     target: Annotated[float | None, typer.Option(help="Demand that one replica carries.")] = None,
-    bearer_token_file: o.TokenFile = None,
-    user: o.User = None,
-    password_file: o.PasswordFile = None,
-    header: o.Headers = None,
-    ca_file: o.CaFile = None,
-    client_cert: o.Certificate = None,
-    client_key: o.Key = None,
-    insecure: o.Insecure = False,
-    timeout: o.Timeout = 30.0,
+    bearer_token_file: access.TokenFile = None,
+    user: access.User = None,
+    password_file: access.PasswordFile = None,
+    header: access.Headers = None,
+    ca_file: access.CaFile = None,
+    client_cert: access.Certificate = None,
+    client_key: access.Key = None,
+    insecure: access.Insecure = False,
+    timeout: access.Timeout = 30.0,
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1.", rich_help_panel="Server")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 8080.", rich_help_panel="Server")] = None,
     tokens_file: Annotated[
@@ -168,7 +168,7 @@ def _demo_model(session: Any) -> Path:
 def _single(given: dict[str, Any]) -> Settings:
     if given["prometheus"] is None or given["query"] is None or given["model"] is None:
         raise InputError("--prometheus, --query and --model belong together; give all three")
-    headers = dict(o.pair(text, ":", "--header") for text in given["header"] or [])
+    headers = dict(access.pair(text, ":", "--header") for text in given["header"] or [])
     server = {
         "url": given["prometheus"],
         "bearer_token_file": given["bearer_token_file"],

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from predictor import access_options as access
 from predictor import options as o
 from predictor.errors import InputError
 from predictor.forecaster import Forecaster
@@ -89,15 +90,15 @@ def compare(
     max_missing: o.MaxMissing = 0.2,
     covariate: o.Covariates = None,
     events: o.Events = None,
-    bearer_token_file: o.TokenFile = None,
-    user: o.User = None,
-    password_file: o.PasswordFile = None,
-    header: o.Headers = None,
-    ca_file: o.CaFile = None,
-    client_cert: o.Certificate = None,
-    client_key: o.Key = None,
-    insecure: o.Insecure = False,
-    timeout: o.Timeout = 30.0,
+    bearer_token_file: access.TokenFile = None,
+    user: access.User = None,
+    password_file: access.PasswordFile = None,
+    header: access.Headers = None,
+    ca_file: access.CaFile = None,
+    client_cert: access.Certificate = None,
+    client_key: access.Key = None,
+    insecure: access.Insecure = False,
+    timeout: access.Timeout = 30.0,
 ) -> None:
     """Show what predictive scaling would have cost on your own history, against an HPA tuned in the same way.
 
