@@ -1,10 +1,9 @@
-"""A small JSON client for tests, and what the audit log says."""
+"""A small JSON client for tests."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import datetime
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ Json = dict[str, Any]
 class Admin:
     """Requests as one user; raises httpx.HTTPStatusError from 400 on, with the server's words."""
 
-    def __init__(self, url: str, ca: Path, token: str, agent: str = "tests") -> None:
-        import ssl
-
+    def __init__(self, url: str, ca: Path, token: str, agent: str = "tests", timeout_seconds: float = 30.0) -> None:
         context = ssl.create_default_context(cafile=str(ca))
         headers = {"Authorization": f"Bearer {token}", "User-Agent": agent}
-        self._http = httpx.Client(base_url=url, verify=context, headers=headers, timeout=30)
+        self._http = httpx.Client(base_url=url, verify=context, headers=headers, timeout=timeout_seconds)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -31,9 +28,13 @@ class Admin:
         """One object, or a list."""
         return self._json(self._http.get(path, params=params))
 
-    def find(self, path: str) -> Json | None:
+    def items(self, path: str, **params: str) -> list[Json]:
+        """Of a list."""
+        return list(self.get(path, **params)["items"])
+
+    def find(self, path: str, **params: str) -> Json | None:
         """One object, None when it is not there."""
-        answer = self._http.get(path)
+        answer = self._http.get(path, params=params)
         return None if answer.status_code == httpx.codes.NOT_FOUND else self._json(answer)
 
     def create(self, path: str, body: Json) -> Json:
@@ -71,55 +72,3 @@ class Admin:
             raise httpx.HTTPStatusError(f"{answer.request.url}: {answer.text}", request=answer.request, response=answer)
         found: Json = answer.json()
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """One request that the API server finished."""
-
-    at: datetime
-    verb: str
-    group: str
-    resource: str
-    subresource: str
-    namespace: str
-    name: str
-    user: str
-    agent: str
-    code: int
-
-    @property
-    def is_write(self) -> bool:
-        """Whether it asked for a change."""
-        return self.verb in {"create", "update", "patch", "delete", "deletecollection"}
-
-    @property
-    def is_success(self) -> bool:
-        """Whether it was done."""
-        return self.code < httpx.codes.BAD_REQUEST
-
-
-def read_audit(path: Path) -> list[AuditEvent]:
-    """Every request so far; a line that is being written is left for the next time."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    events = []
-    for line in text[: text.rfind("\n") + 1].splitlines():
-        raw = json.loads(line)
-        if raw["stage"] != "ResponseComplete":
-            continue
-        about = raw.get("objectRef") or {}
-        events.append(
-            AuditEvent(
-                at=datetime.fromisoformat(raw["requestReceivedTimestamp"]),
-                verb=raw["verb"],
-                group=about.get("apiGroup", ""),
-                resource=about.get("resource", ""),
-                subresource=about.get("subresource", ""),
-                namespace=about.get("namespace", ""),
-                name=about.get("name", ""),
-                user=(raw.get("user") or {}).get("username", ""),
-                agent=raw.get("userAgent", ""),
-                code=(raw.get("responseStatus") or {}).get("code", 0),
-            )
-        )
-    return events

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import secrets
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.cluster.launcher import Cluster, start_cluster, start_keda
+from tests.cluster.launcher import Cluster, start_cluster
+from tests.cluster.metric_apis import start_keda
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +27,13 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def keda_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """With the real KEDA, whose port is fixed: test processes take turns."""
-    with (Path(tempfile.gettempdir()) / "forescale-keda.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        running = start_cluster(tmp_path_factory.mktemp("keda-cluster"))
-        try:
-            start_keda(running)
-            yield running
-        finally:
-            running.close()
+    """Another one, with the real KEDA."""
+    running = start_cluster(tmp_path_factory.mktemp("keda-cluster"))
+    try:
+        start_keda(running)
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture
@@ -49,7 +45,8 @@ def keda_namespace(keda_cluster: Cluster) -> Iterator[str]:
 def _a_namespace(cluster: Cluster) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    cluster.programs.wait_until(lambda: cluster.admin.find(account) is not None, "the namespace is usable")
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"  # no pod can be created before it is there
+    cluster.programs.wait_until(lambda: cluster.admin.find(account) is not None, f"namespace {name} is usable")
     yield name
+    cluster.mend()
     cluster.admin.delete(f"/api/v1/namespaces/{name}")  # goes on in the background

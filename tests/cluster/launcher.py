@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import yaml
 
-from tests.cluster.admin import Admin, AuditEvent, Json, read_audit
+from tests.cluster.admin import Admin
+from tests.cluster.audit import AuditEvent, AuditLog
 from tests.cluster.certificates import Certificates, make_certificates
-from tests.cluster.programs import Programs, built
-from tests.servers.processes import free_port, wait_until
+from tests.cluster.programs import Programs, built, lasting_port
 
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -27,6 +27,9 @@ _AUDIT_POLICY = {
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata"}],
 }
+# Each has a name of its own, so that the audit log tells them apart.  The rights of those of Kubernetes come with it.
+_CONTROLLER_MANAGER, _SCHEDULER = "system:kube-controller-manager", "system:kube-scheduler"
+_WITH_ALL_RIGHTS = ("admin", "kwok", "keda", "prometheus-adapter")
 _NODE_SIZE = {"cpu": "64", "memory": "512Gi", "pods": "500"}
 
 
@@ -41,11 +44,16 @@ class Cluster:
     certificates: Certificates
     programs: Programs
     etcd_url: str
-    token: str = field(repr=False)
+    token: str = field(repr=False)  # the admin's
+    audit_log: AuditLog = field(repr=False)
 
     def audit(self) -> list[AuditEvent]:
         """Every request so far, oldest first."""
-        return read_audit(self.folder / "audit.jsonl")
+        return self.audit_log.read()
+
+    def kubeconfig_of(self, user: str) -> Path:
+        """Of one of the cluster's own programs."""
+        return self.folder / f"kubeconfig-{user.rpartition(':')[2]}"
 
     def kubeconfig_for(self, account: str, namespace: str, *, seconds: int = 3600) -> Path:
         """A file that lets one in as a service account."""
@@ -72,14 +80,30 @@ class Cluster:
         """It goes on."""
         self.programs.signal("kube-apiserver", signal.SIGCONT)
 
+    def restart_controller_manager(self, *, hpa_sync_seconds: float | None = None) -> None:
+        """A new one, which has forgotten its HPAs' recommendations; without a number, the interval stays."""
+        changed = [] if hpa_sync_seconds is None else [_hpa_sync(hpa_sync_seconds)]
+        self.programs.kill("kube-controller-manager")
+        self.programs.again("kube-controller-manager", *changed)
+
+    def mend(self) -> None:
+        """Bring back an API server that a failed test left stopped or paused."""
+        if "kube-apiserver" in self.programs.running:
+            self.resume_api_server()
+        else:
+            self.start_api_server()
+
     def compact(self) -> None:
-        """Forget all history, so that watches from older versions get 410."""
-        status = httpx.post(f"{self.etcd_url}/v3/maintenance/status", json={}, timeout=10).json()
-        revision = status["header"]["revision"]
-        done = httpx.post(
-            f"{self.etcd_url}/v3/kv/compaction", json={"revision": revision, "physical": True}, timeout=30
-        )
-        done.raise_for_status()
+        """Forget all history, so that watches and pages from older versions get 410.
+
+        The API server is restarted for it: its own cache remembers what etcd has forgotten.
+        """
+        asked = httpx.post(f"{self.etcd_url}/v3/maintenance/status", json={}, timeout=10)
+        revision = asked.raise_for_status().json()["header"]["revision"]
+        wish = {"revision": revision, "physical": True}
+        httpx.post(f"{self.etcd_url}/v3/kv/compaction", json=wish, timeout=30).raise_for_status()
+        self.stop_api_server()
+        self.start_api_server()
 
     def is_ready(self) -> bool:
         """Whether the API server answers."""
@@ -120,6 +144,10 @@ class Cluster:
             },
         )
 
+    def unregister_api_service(self, group: str, version: str) -> None:
+        """As long as a registered API does not answer, no namespace can be deleted."""
+        self.admin.delete(f"/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}")
+
     def answers_for(self, group: str, version: str) -> bool:
         """Whether an API group is served."""
         return self.admin.status_of("GET", f"/apis/{group}/{version}") == httpx.codes.OK
@@ -131,19 +159,32 @@ class Cluster:
 
 
 def start_cluster(folder: Path, *, nodes: int = 3, hpa_sync_seconds: float = 2.0) -> Cluster:
-    """Some five seconds later."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Ready some four seconds later."""
     etcd, kubernetes, kwok = built("etcd"), built("kubernetes"), built("kwok")
+    folder.mkdir(parents=True, exist_ok=True)
     certificates, programs = make_certificates(folder / "pki"), Programs(folder)
-    token, port = secrets.token_hex(16), free_port()
-    url, kubeconfig = f"https://127.0.0.1:{port}", folder / "kubeconfig"
-    (folder / "tokens.csv").write_text(f"{token},admin,admin,system:masters\n")
-    (folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
-    write_kubeconfig(kubeconfig, url, certificates.ca, token)
-    etcd_url = f"http://127.0.0.1:{free_port()}"
+    port = lasting_port()
+    url = f"https://127.0.0.1:{port}"
+    tokens = {user: secrets.token_hex(16) for user in (*_WITH_ALL_RIGHTS, _CONTROLLER_MANAGER, _SCHEDULER)}
     cluster = Cluster(
-        folder, url, kubeconfig, Admin(url, certificates.ca, token), certificates, programs, etcd_url, token
+        folder=folder,
+        url=url,
+        kubeconfig=folder / "kubeconfig-admin",
+        admin=Admin(url, certificates.ca, tokens["admin"]),
+        certificates=certificates,
+        programs=programs,
+        etcd_url=f"http://127.0.0.1:{lasting_port()}",
+        token=tokens["admin"],
+        audit_log=AuditLog(folder / "audit.jsonl"),
     )
+    rows = [
+        f"{token},{user},{user},{'system:masters' if user in _WITH_ALL_RIGHTS else ''}\n"
+        for user, token in tokens.items()
+    ]
+    (folder / "tokens.csv").write_text("".join(rows))
+    for user, token in tokens.items():
+        write_kubeconfig(cluster.kubeconfig_of(user), url, certificates.ca, token)
+    (folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
     try:
         _start_control_plane(cluster, etcd, kubernetes, port, hpa_sync_seconds)
         _start_nodes(cluster, kwok, nodes)
@@ -159,7 +200,7 @@ def _start_control_plane(cluster: Cluster, etcd: Path, kubernetes: Path, port: i
         "etcd",
         [
             str(etcd / "etcd"), "--data-dir=etcd", f"--listen-client-urls={cluster.etcd_url}",
-            f"--advertise-client-urls={cluster.etcd_url}", f"--listen-peer-urls=http://127.0.0.1:{free_port()}",
+            f"--advertise-client-urls={cluster.etcd_url}", f"--listen-peer-urls=http://127.0.0.1:{lasting_port()}",
             "--unsafe-no-fsync",
         ],
     )  # fmt: skip
@@ -182,29 +223,22 @@ def _start_control_plane(cluster: Cluster, etcd: Path, kubernetes: Path, port: i
         ],
     )  # fmt: skip
     programs.wait_until(cluster.is_ready, "the API server answers")
-    config = f"--kubeconfig={cluster.kubeconfig}"
-    delegated = [
-        config,
-        f"--authentication-kubeconfig={cluster.kubeconfig}",
-        f"--authorization-kubeconfig={cluster.kubeconfig}",
-        "--leader-elect=false",
-        "--bind-address=127.0.0.1",
-    ]
     # All of its controllers: without node-lifecycle, for one, nodes keep their taint and pods stay pending.
     programs.start(
         "kube-controller-manager",
         [
-            str(kubernetes / "kube-controller-manager"), *delegated, f"--secure-port={free_port()}", "--cert-dir=kcm",
+            str(kubernetes / "kube-controller-manager"), *delegated(cluster, _CONTROLLER_MANAGER),
+            "--leader-elect=false", "--cert-dir=kcm", "--use-service-account-credentials",
             f"--service-account-private-key-file={pki.service_accounts[1]}", f"--root-ca-file={pki.ca}",
-            f"--horizontal-pod-autoscaler-sync-period={hpa_sync_seconds}s",
             "--kube-api-qps=200", "--kube-api-burst=300", "--concurrent-horizontal-pod-autoscaler-syncs=10",
+            _hpa_sync(hpa_sync_seconds),
         ],
     )  # fmt: skip
     programs.start(
         "kube-scheduler",
         [
-            str(kubernetes / "kube-scheduler"), *delegated, f"--secure-port={free_port()}", "--cert-dir=scheduler",
-            "--kube-api-qps=200", "--kube-api-burst=300",
+            str(kubernetes / "kube-scheduler"), *delegated(cluster, _SCHEDULER), "--leader-elect=false",
+            "--cert-dir=scheduler", "--kube-api-qps=200", "--kube-api-burst=300",
         ],
     )  # fmt: skip
 
@@ -214,8 +248,8 @@ def _start_nodes(cluster: Cluster, kwok: Path, nodes: int) -> None:
     cluster.programs.start(
         "kwok",
         [
-            str(kwok / "kwok"), f"--kubeconfig={cluster.kubeconfig}", "--manage-all-nodes",
-            f"--server-address=127.0.0.1:{free_port()}", *stages,
+            str(kwok / "kwok"), f"--kubeconfig={cluster.kubeconfig_of('kwok')}", "--manage-all-nodes",
+            f"--server-address=127.0.0.1:{lasting_port()}", *stages,
         ],
     )  # fmt: skip
     for at in range(nodes):
@@ -235,62 +269,16 @@ def _start_nodes(cluster: Cluster, kwok: Path, nodes: int) -> None:
     cluster.programs.wait_until(lambda: cluster.admin.find(has_account) is not None, "service accounts are made")
 
 
-def start_keda(cluster: Cluster) -> None:
-    """The real operator and metrics adapter.  Their gRPC port, 9666, is fixed: one on a machine at a time."""
-    keda, admin, pki = built("keda"), cluster.admin, cluster.certificates
-    admin.create("/api/v1/namespaces", {"metadata": {"name": "keda"}})
-    for crd in sorted((keda / "crds").glob("*.yaml")):
-        manifest = yaml.safe_load(crd.read_text())
-        admin.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{manifest['metadata']['name']}", manifest)
-    certificates = cluster.folder / "keda-pki"
-    certificates.mkdir()
-    for name, source in (("ca.crt", pki.ca), ("tls.crt", pki.server[0]), ("tls.key", pki.server[1])):
-        (certificates / name).write_bytes(source.read_bytes())
-    port = free_port()
-    cluster.register_api_service("external.metrics.k8s.io", "v1beta1", port, namespace="keda")
-    config = f"--kubeconfig={cluster.kubeconfig}"
-    cluster.programs.start(
-        "keda-operator",
-        [
-            str(keda / "keda-operator"), config, f"--cert-dir={certificates}",
-            f"--metrics-bind-address=127.0.0.1:{free_port()}", f"--health-probe-bind-address=127.0.0.1:{free_port()}",
-            "--enable-webhook-patching=false", "--enable-apiservice-patching=false",
-        ],
-        KEDA_CLUSTER_OBJECT_NAMESPACE="keda", POD_NAMESPACE="keda", WATCH_NAMESPACE="",
-    )  # fmt: skip
-    cluster.programs.start(
-        "keda-adapter",
-        [
-            str(keda / "keda-adapter"), config, f"--authentication-kubeconfig={cluster.kubeconfig}",
-            f"--authorization-kubeconfig={cluster.kubeconfig}", f"--lister-kubeconfig={cluster.kubeconfig}",
-            f"--secure-port={port}", "--bind-address=127.0.0.1", f"--cert-dir={certificates}",
-            f"--tls-cert-file={pki.server[0]}", f"--tls-private-key-file={pki.server[1]}",
-            "--metrics-service-address=localhost:9666", f"--port={free_port()}",
-        ],
-        POD_NAMESPACE="keda", WATCH_NAMESPACE="",
-    )  # fmt: skip
-    cluster.programs.wait_until(
-        lambda: cluster.answers_for("external.metrics.k8s.io", "v1beta1"), "KEDA answers for external metrics"
-    )
-
-
-def start_prometheus_adapter(cluster: Cluster, prometheus_url: str, config: Json, *, name: str = "adapter") -> None:
-    """The real prometheus-adapter, answering for external metrics by these rules."""
-    adapter, pki, port = built("prometheus-adapter"), cluster.certificates, free_port()
-    file = cluster.folder / f"{name}.yaml"
-    file.write_text(yaml.safe_dump(config))
-    cluster.programs.start(
-        name,
-        [
-            str(adapter / "prometheus-adapter"), f"--lister-kubeconfig={cluster.kubeconfig}",
-            f"--authentication-kubeconfig={cluster.kubeconfig}", f"--authorization-kubeconfig={cluster.kubeconfig}",
-            f"--prometheus-url={prometheus_url}", f"--config={file}", f"--secure-port={port}",
-            f"--tls-cert-file={pki.server[0]}", f"--tls-private-key-file={pki.server[1]}",
-            "--metrics-relist-interval=5s", "--metrics-max-age=60s",
-        ],
-    )  # fmt: skip
-    cluster.register_api_service("external.metrics.k8s.io", "v1beta1", port)
-    wait_until(lambda: cluster.answers_for("external.metrics.k8s.io", "v1beta1"), "the adapter answers", 60)
+def delegated(cluster: Cluster, user: str, *, port: int | None = None) -> list[str]:
+    """Arguments of a server that asks the API server who may call it."""
+    config = cluster.kubeconfig_of(user)
+    return [
+        *([f"--kubeconfig={config}"] if user in (_CONTROLLER_MANAGER, _SCHEDULER) else []),
+        f"--authentication-kubeconfig={config}",
+        f"--authorization-kubeconfig={config}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={lasting_port() if port is None else port}",
+    ]
 
 
 def write_kubeconfig(path: Path, url: str, ca: Path, token: str) -> None:
@@ -304,6 +292,10 @@ def write_kubeconfig(path: Path, url: str, ca: Path, token: str) -> None:
         "current-context": "test",
     }
     path.write_text(json.dumps(document))
+
+
+def _hpa_sync(seconds: float) -> str:
+    return f"--horizontal-pod-autoscaler-sync-period={seconds}s"
 
 
 def _address() -> str:

@@ -24,11 +24,12 @@ def autoscalers(namespace: str, name: str = "") -> str:
 
 
 def a_deployment(name: str, *, replicas: int | None = None, startup_seconds: int = 0) -> Json:
-    """Its pods are Ready so long after they were created."""
+    """Its pods are Ready so long after they were given to a node."""
+    delays = {"pod-create": 0, "pod-ready": startup_seconds, "pod-delete": 0}
     annotations = {}
-    if startup_seconds:
-        delay = "pod-ready.stage.kwok.x-k8s.io"
-        annotations = {f"{delay}/delay": f"{startup_seconds}s", f"{delay}/jitter-delay": f"{startup_seconds}s"}
+    for stage, seconds in delays.items():  # each has a delay of 1 to 6 s by itself
+        annotations[f"{stage}.stage.kwok.x-k8s.io/delay"] = f"{seconds}s"
+        annotations[f"{stage}.stage.kwok.x-k8s.io/jitter-delay"] = f"{seconds}s"
     spec: Json = {
         "selector": {"matchLabels": {"app": name}},
         "template": {
