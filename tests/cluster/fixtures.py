@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -22,7 +23,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A fresh one."""
-    yield from _a_namespace(cluster)
+    with a_namespace(cluster) as name:
+        yield name
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +41,13 @@ def keda_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def keda_namespace(keda_cluster: Cluster) -> Iterator[str]:
     """A fresh one, in the cluster with KEDA."""
-    yield from _a_namespace(keda_cluster)
+    with a_namespace(keda_cluster) as name:
+        yield name
 
 
-def _a_namespace(cluster: Cluster) -> Iterator[str]:
+@contextmanager
+def a_namespace(cluster: Cluster) -> Iterator[str]:
+    """For as long as the block."""
     name = f"test-{secrets.token_hex(4)}"
     cluster.admin.create("/api/v1/namespaces", {"metadata": {"name": name}})
     account = f"/api/v1/namespaces/{name}/serviceaccounts/default"  # no pod can be created before it is there
