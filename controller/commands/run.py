@@ -59,7 +59,12 @@ def run(
     client_cert: o.Certificate = None,
     client_key: o.Key = None,
     insecure: o.Insecure = False,
-    timeout: o.Timeout = 10.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds for an answer of either server; two thirds of a cycle, at most 10.", rich_help_panel=_TIMING
+        ),
+    ] = None,
 ) -> None:
     """Watch PredictiveAutoscalers, keep score, and hold the floors of those in Active mode.
 
@@ -72,6 +77,8 @@ def run(
       forescale controller run --kubeconfig ~/.kube/config --namespace shop --prometheus URL --forecasts URL
     """
     log_to_stderr()
+    # A slow server must not hold up what is decided without it.  No retries: the next cycle asks again.
+    patience = timeout if timeout is not None else max(min(10.0, cycle * 2 / 3), 1.0)
     access = o.prometheus_access(
         prometheus,
         bearer_token_file=bearer_token_file,
@@ -82,11 +89,16 @@ def run(
         client_cert=client_cert,
         client_key=client_key,
         insecure=insecure,
-        timeout=timeout,
-        retries=0,  # the next cycle asks again
+        timeout=patience,
+        retries=0,
     )
     client = ClientSettings.load(
-        forecasts, os.environ, token_file=forecasts_token_file, ca_file=forecasts_ca_file, retries=1
+        forecasts,
+        os.environ,
+        token_file=forecasts_token_file,
+        ca_file=forecasts_ca_file,
+        timeout_seconds=patience,
+        retries=0,
     )
     name = identity or f"{socket.gethostname()}-{os.getpid()}"
     settings = ProcessSettings(

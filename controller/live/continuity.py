@@ -21,6 +21,7 @@ log = logging.getLogger("forescale.continuity")
 
 _UNTIL, _SINCE = f"{PREFIX}_scored_until_timestamp_seconds", f"{PREFIX}_scored_since_timestamp_seconds"
 _LOOK_BACK = "1d"
+_FASTEST_CLOCK_SECONDS = 3600
 # The newest of several controllers that have led: the one that had counted farthest.
 _QUERY = f'last_over_time({{__name__=~"{PREFIX}_.+_total|{_UNTIL}|{_SINCE}",namespace!="",name!=""}}[{_LOOK_BACK}])'
 
@@ -29,7 +30,7 @@ class Continuity:
     """By resource."""
 
     def __init__(self, settings: ControllerSettings, found: Mapping[Key, Mapping[str, float]]) -> None:
-        self._settings, self._found = settings, found
+        self._settings, self._found = settings, dict(found)
 
     @classmethod
     def read(cls, settings: ControllerSettings, server: MetricServer) -> Continuity:
@@ -52,12 +53,16 @@ class Continuity:
                 best[key] = values
         return cls(settings, best)
 
-    def scorekeeper(self, key: Key, now: datetime) -> Scorekeeper:
-        """One that goes on from what is known of this resource."""
-        found = self._found.get(key)
-        if found is None:
+    def scorekeeper(self, key: Key, created_at: datetime, now: datetime) -> Scorekeeper:
+        """One that goes on from what is known of this resource, once; of a new one with an old name nothing is."""
+        found = self._found.pop(key, None)
+        if found is None or found[_UNTIL] < created_at.timestamp():
+            return Scorekeeper(self._settings)
+        # Up to an instant that is still to come, time has been counted in advance, by a clock that was fast.  Far
+        # ahead it was no clock.
+        if found[_UNTIL] - now.timestamp() > _FASTEST_CLOCK_SECONDS:
             return Scorekeeper(self._settings)
         counts = {name.removeprefix(f"{PREFIX}_").removesuffix("_total"): value for name, value in found.items()}
-        # An instant in the future is another clock's: going on from it would count nothing for long.
-        until = min(found[_UNTIL], now.timestamp())
-        return Scorekeeper(self._settings, counts=Counts.from_mapping(counts), until=until, since=found.get(_SINCE))
+        return Scorekeeper(
+            self._settings, counts=Counts.from_mapping(counts), until=found[_UNTIL], since=found.get(_SINCE)
+        )

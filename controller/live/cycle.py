@@ -107,7 +107,7 @@ class Cycle:
         executor: Executor,
         *,
         delays: Delays,
-        make_scorekeeper: Callable[[Key], Scorekeeper],
+        make_scorekeeper: Callable[[Resource], Scorekeeper],
         publishers: Iterable[Publisher] = (),
     ) -> None:
         self._cluster, self._demand, self._forecasts = cluster, demand, forecasts
@@ -153,7 +153,7 @@ class Cycle:
         told = forecasts.result()
         for key in wanted:
             if key not in self.workloads:
-                self.workloads[key] = Workload(key, self._make_scorekeeper(key))
+                self.workloads[key] = Workload(key, self._make_scorekeeper(setups[key].resource))
         self._seed_peaks(new, setups, now)
         return found, told
 

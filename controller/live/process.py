@@ -23,7 +23,7 @@ from controller.live.metrics import ControllerMetrics
 from controller.live.scoring import Scorekeeper
 from controller.live.web import Web
 from controller.live.workload import Delays
-from controller.resource.resource import Key
+from controller.resource.resource import Resource
 from predictor.errors import ForescaleError, InputError
 
 log = logging.getLogger("forescale.controller")
@@ -182,8 +182,8 @@ class Process:
         log.log(level, "%s in %.2f s", tally, took)
 
     def _new_cycle(self, continuity: Continuity) -> Cycle:
-        def make(key: Key) -> Scorekeeper:
-            return continuity.scorekeeper(key, self._clock())
+        def make(resource: Resource) -> Scorekeeper:
+            return continuity.scorekeeper(resource.key, resource.created_at, self._clock())
 
         return Cycle(
             self.cluster,
