@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,15 @@ from tests.cluster.fixtures import a_namespace
 from tests.cluster.launcher import Cluster
 from tests.cluster.workloads import autoscalers, hpas
 from tests.controller.live.observer import Observer
-from tests.controller.live.world import ACCOUNT, HOME, World, a_cautious_autoscaler, a_world, shipped_rights
+from tests.controller.live.world import (
+    ACCOUNT,
+    HOME,
+    World,
+    a_cautious_autoscaler,
+    a_world,
+    an_exact_hpa,
+    shipped_rights,
+)
 from tests.servers.processes import wait_until
 
 USER = f"system:serviceaccount:{HOME}:{ACCOUNT}"
@@ -38,6 +47,11 @@ def clean(world: World) -> Iterator[None]:
 
 def is_recorded(world: World) -> bool:
     return "forescale.io/original-min-replicas" in world.hpa["metadata"].get("annotations", {})
+
+
+def is_given_back(world: World) -> bool:
+    """The record is the last that goes: what has to be given back is safe until it is."""
+    return world.hpa["spec"]["minReplicas"] == 2 and not is_recorded(world)
 
 
 def owners(world: World) -> list[tuple[str, str]]:
@@ -79,10 +93,31 @@ def test_active_mode_raises_the_floor_and_gives_value_and_owner_back(world: Worl
 
     change(world, paused=True)
 
-    wait_until(lambda: world.hpa["spec"]["minReplicas"] == 2, "the user's value is back", 30)
+    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
     assert owners(world) == [("tests", "Update")]
-    assert not is_recorded(world)
     wait_until(lambda: world.condition("Acting") == ("False", "Paused"), "the status says why", 10)
+
+
+def test_what_a_gitops_manager_applied_stays_its_own(world: World) -> None:
+    path = hpas(world.namespace, "agent")
+    applied = an_exact_hpa("agent")
+    world.cluster.admin.apply(path, applied, manager="gitops")
+    before = {(each["manager"], each["operation"]): each["fieldsV1"] for each in managed(world)}
+    create(world)
+    wait_until(lambda: world.is_raised, "a floor is in force", 60)
+
+    change(world, paused=True)
+
+    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
+    after = {(each["manager"], each["operation"]): each["fieldsV1"] for each in managed(world)}
+    assert after[("gitops", "Apply")] == before[("gitops", "Apply")]
+    assert [name for name, _ in after if name.startswith("forescale")] == []
+
+
+def managed(world: World) -> list[dict[str, Any]]:
+    """Who owns what of the HPA."""
+    found: list[dict[str, Any]] = world.hpa["metadata"]["managedFields"]
+    return [each for each in found if not each.get("subresource")]
 
 
 def test_deleting_the_resource_gives_the_floor_back(world: World) -> None:
@@ -91,7 +126,7 @@ def test_deleting_the_resource_gives_the_floor_back(world: World) -> None:
 
     world.cluster.admin.delete(autoscalers(world.namespace, "agent"))
 
-    wait_until(lambda: world.hpa["spec"]["minReplicas"] == 2, "the user's value is back", 30)
+    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
     assert owners(world) == [("tests", "Update")]
 
 
@@ -165,12 +200,12 @@ def test_replicas_are_never_below_what_the_hpa_alone_holds(world: World) -> None
 
 def test_the_shipped_rights_are_those_that_are_used(world: World) -> None:
     """Runs last: nothing missing was refused, and what is granted was used by these tests or those of Scale."""
+    asked = [each for each in world.cluster.audit() if each.user == USER and each.at >= world.began]
     seen = {
         (each.group, f"{each.resource}/{each.subresource}" if each.subresource else each.resource, each.verb)
-        for each in world.cluster.audit()
-        if each.user == USER
+        for each in asked
     }
-    refused = [each for each in world.cluster.audit() if each.user == USER and each.code == 403]
+    refused = [each for each in asked if each.code == 403]
     granted = {
         (group, resource, verb)
         for manifest in shipped_rights()

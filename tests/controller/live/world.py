@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ import yaml
 
 from controller.resource.crd import definition
 from predictor.fleet.feed import PrometheusFeed
+from predictor.forecast import IntArray
+from predictor.series import FloatArray
 from tests.cluster.admin import Json
 from tests.cluster.launcher import Cluster
 from tests.cluster.metric_apis import start_prometheus_adapter
@@ -61,6 +64,7 @@ class Demand:
         self.port: int | None = None
         self.value: float | None = None  # instead of the daily wave
         self.is_silent = False
+        self._counted, self._resets = 0.0, False
         self._done, self._begun = threading.Event(), threading.Event()
         self._written = int(time.time()) - HISTORY_SECONDS
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -75,6 +79,10 @@ class Demand:
         self._done.set()
         self._thread.join()
 
+    def reset_counter(self) -> None:
+        """`requests_total` starts again from nothing, as when a process does."""
+        self._resets = True
+
     def _run(self) -> None:
         while not self._done.wait(0.2):
             now, port = int(time.time()), self.port
@@ -85,17 +93,23 @@ class Demand:
                 self._written = now
                 continue
             values = endless(steps) if self.value is None else np.full(len(steps), self.value)
-            body = cramjam.snappy.compress_raw(write_request({"__name__": "demand", "app": APP}, steps, values))
+            counted = self._counted + np.cumsum(endless(steps))
+            if self._resets:
+                counted, self._resets = np.cumsum(endless(steps)), False
             with contextlib.suppress(requests.exceptions.RequestException):
-                answer = requests.post(
-                    f"http://127.0.0.1:{port}/api/v1/write",
-                    data=bytes(body),
-                    headers={"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"},
-                    timeout=10,
-                )
-                if answer.status_code == httpx.codes.NO_CONTENT:
-                    self._written = now
+                if self._write(port, "demand", steps, values) and self._write(port, "requests_total", steps, counted):
+                    self._written, self._counted = now, float(counted[-1])
                     self._begun.set()
+
+    def _write(self, port: int, name: str, steps: IntArray, values: FloatArray) -> bool:
+        body = cramjam.snappy.compress_raw(write_request({"__name__": name, "app": APP}, steps, values))
+        answer = requests.post(
+            f"http://127.0.0.1:{port}/api/v1/write",
+            data=bytes(body),
+            headers={"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"},
+            timeout=10,
+        )
+        return bool(answer.status_code == httpx.codes.NO_CONTENT)
 
 
 @dataclass(slots=True)
@@ -136,14 +150,14 @@ class Controller:
         """Whether it may write."""
         return self.metric("forescale_controller_leading") == 1.0
 
-    def metric(self, name: str, **labels: str) -> float | None:
+    def metric(self, metric: str, /, **labels: str) -> float | None:
         """One value of its own metrics; None without it."""
         try:
             text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=5).text
         except httpx.TransportError:
             return None
         for line in text.splitlines():
-            is_it = line.partition("{")[0].partition(" ")[0] == name
+            is_it = line.partition("{")[0].partition(" ")[0] == metric
             if is_it and all(f'{key}="{value}"' in line for key, value in labels.items()):
                 return float(line.rpartition(" ")[2])
         return None
@@ -163,6 +177,7 @@ class World:
     model: Path
     demand: Demand
     controllers: list[Controller]
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def autoscaler(self) -> Json:
@@ -240,7 +255,16 @@ def a_controller(
 
 
 @contextmanager
-def a_world(cluster: Cluster, namespace: str, folder: Path, model: Path, *, controllers: int = 1) -> Iterator[World]:
+def a_world(
+    cluster: Cluster,
+    namespace: str,
+    folder: Path,
+    model: Path,
+    *,
+    controllers: int = 1,
+    startup_seconds: int = 3,
+    lowest: int = 2,
+) -> Iterator[World]:
     """Ready: forecasts are calibrated, and the HPAs scale."""
     with ExitStack() as stack:
         metric_gate, forecast_gate = stack.enter_context(a_gate()), stack.enter_context(a_gate())
@@ -267,8 +291,8 @@ def a_world(cluster: Cluster, namespace: str, folder: Path, model: Path, *, cont
         install(cluster)
         start_prometheus_adapter(cluster, metric_gate.url, _ADAPTER_RULES)
         for name in (APP, "alone"):
-            cluster.admin.create(deployments(namespace), a_deployment(name, startup_seconds=3))
-            cluster.admin.create(hpas(namespace), an_exact_hpa(name))
+            cluster.admin.create(deployments(namespace), a_deployment(name, startup_seconds=startup_seconds))
+            cluster.admin.create(hpas(namespace), an_exact_hpa(name, lowest=lowest))
         ours = [
             a_controller(cluster, f"c{at}", metric_gate.url, forecast_gate.url, folder, port=port)
             for at, port in enumerate(ports)
@@ -280,9 +304,9 @@ def a_world(cluster: Cluster, namespace: str, folder: Path, model: Path, *, cont
         yield world
 
 
-def an_exact_hpa(name: str) -> Json:
+def an_exact_hpa(name: str, *, lowest: int = 2) -> Json:
     """Without tolerance and with a short memory, so that two on the same demand hold the same."""
-    manifest = an_hpa(name, target=str(int(TARGET)))
+    manifest = an_hpa(name, lowest=lowest, target=str(int(TARGET)))
     manifest["spec"]["metrics"][0]["external"]["metric"]["selector"] = {"matchLabels": {"app": APP}}
     rules = {"policies": [{"type": "Percent", "value": 100, "periodSeconds": 1}], "tolerance": "0"}
     manifest["spec"]["behavior"] = {
@@ -299,7 +323,12 @@ def a_cautious_autoscaler(**changed: Any) -> Json:
         "targetPerReplica": TARGET,
         "quantile": 0.9,
         "lead": {"type": "Measured", "startupSeconds": 6, "metricDelaySeconds": 1},
-        "guardrails": {"staleAfterSeconds": 8, "holdSeconds": 6, "scaleDownWindowSeconds": 5},
+        "guardrails": {
+            "staleAfterSeconds": 8,
+            "holdSeconds": 6,
+            "scaleDownWindowSeconds": 5,
+            "releaseRatioPerMinute": 1,
+        },
         "trust": {"minOutcomes": 20},
     }
     return an_autoscaler("agent", **(spec | changed))

@@ -243,6 +243,9 @@ def test_events_tell_of_every_cycle_and_of_the_forecasts_asked_for(server: Runni
 
 
 def test_metrics_tell_what_is_expected_and_never_a_zero_for_what_is_not_known(server: Running) -> None:
+    server.http.get("/v1/workloads/web/forecast")
+    server.http.get("/v1/workloads/nobody/forecast")
+
     text = server.http.get("/metrics").text
 
     assert 'forescale_forecast_demand{horizon_seconds="5",quantile="0.5",workload="web"}' in text
