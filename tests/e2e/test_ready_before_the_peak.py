@@ -70,7 +70,7 @@ def test_pods_are_ready_before_each_foreseen_peak_and_the_hpa_alone_is_late(
         at_rest = [look for look in looks if look.need < LOWEST - 1]
         assert any(look.lowest == LOWEST and not look.has_record for look in at_rest), "as the user wrote it"
         world.cluster.admin.merge(autoscalers(namespace, "agent"), {"spec": {"paused": True}})
-        wait_until(lambda: is_given_back(world), "the user's minimum is back", 30)
+        wait_until(lambda: world.is_given_back(LOWEST), "the user's minimum is back", 30)
         owners = [
             each["manager"]
             for each in world.hpa["metadata"]["managedFields"]

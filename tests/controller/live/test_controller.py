@@ -42,16 +42,7 @@ def clean(world: World) -> Iterator[None]:
     """The resource goes after each test, and with it the floor."""
     yield
     world.cluster.admin.delete(autoscalers(world.namespace, "agent"))
-    wait_until(lambda: not is_recorded(world), "the floor is given back", 30)
-
-
-def is_recorded(world: World) -> bool:
-    return "forescale.io/original-min-replicas" in world.hpa["metadata"].get("annotations", {})
-
-
-def is_given_back(world: World) -> bool:
-    """The record is the last that goes: what has to be given back is safe until it is."""
-    return world.hpa["spec"]["minReplicas"] == 2 and not is_recorded(world)
+    wait_until(lambda: not world.is_recorded, "the floor is given back", 30)
 
 
 def owners(world: World) -> list[tuple[str, str]]:
@@ -93,7 +84,7 @@ def test_active_mode_raises_the_floor_and_gives_value_and_owner_back(world: Worl
 
     change(world, paused=True)
 
-    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
+    wait_until(lambda: world.is_given_back(2), "the user's value is back", 30)
     assert owners(world) == [("tests", "Update")]
     wait_until(lambda: world.condition("Acting") == ("False", "Paused"), "the status says why", 10)
 
@@ -108,7 +99,7 @@ def test_what_a_gitops_manager_applied_stays_its_own(world: World) -> None:
 
     change(world, paused=True)
 
-    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
+    wait_until(lambda: world.is_given_back(2), "the user's value is back", 30)
     after = {(each["manager"], each["operation"]): each["fieldsV1"] for each in managed(world)}
     assert after[("gitops", "Apply")] == before[("gitops", "Apply")]
     assert [name for name, _ in after if name.startswith("forescale")] == []
@@ -126,7 +117,7 @@ def test_deleting_the_resource_gives_the_floor_back(world: World) -> None:
 
     world.cluster.admin.delete(autoscalers(world.namespace, "agent"))
 
-    wait_until(lambda: is_given_back(world), "the user's value is back", 30)
+    wait_until(lambda: world.is_given_back(2), "the user's value is back", 30)
     assert owners(world) == [("tests", "Update")]
 
 
@@ -138,7 +129,7 @@ def test_a_new_minimum_of_the_users_is_kept_in_mind(world: World) -> None:
     wait_until(lambda: world.hpa["spec"]["minReplicas"] > 4, "the floor is in force again", 30)
     change(world, mode="Observe")
 
-    wait_until(lambda: not is_recorded(world), "the floor is given back", 30)
+    wait_until(lambda: not world.is_recorded, "the floor is given back", 30)
     assert world.hpa["spec"]["minReplicas"] == 4
     assert owners(world) == [("somebody", "Update")]
     world.cluster.admin.merge(hpas(world.namespace, "agent"), {"spec": {"minReplicas": 2}})

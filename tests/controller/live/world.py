@@ -201,6 +201,15 @@ class World:
         """Whether a floor is in force."""
         return bool(self.hpa["spec"]["minReplicas"] > 2)
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the user's value is noted on the HPA, to be given back."""
+        return "forescale.io/original-min-replicas" in self.hpa["metadata"].get("annotations", {})
+
+    def is_given_back(self, lowest: int) -> bool:
+        """Whether the user's value is in force; the record is the last that goes."""
+        return bool(self.hpa["spec"]["minReplicas"] == lowest and not self.is_recorded)
+
     def leader(self) -> Controller:
         """The one that leads; waits for it."""
         found: list[Controller] = []
