@@ -68,6 +68,25 @@ class Trust(Message):
     message: str
 
 
+class Outcomes(Message):
+    """What trust is judged on: counts over one window that ends now, so that others may judge by thresholds of theirs.
+
+    Pairs are forecasts at the longest horizon whose outcome is known; coverage is of the highest demand until then.
+    """
+
+    window_seconds: int
+    is_warm: bool  # whether calibration has been rebuilt; the quantiles are the network's own until then
+    pairs: int
+    skill: float | None  # of the median, over persistence; None where persistence made no error
+    upper_level: float  # of the quantile that capacity is planned on
+    upper_pairs: int
+    upper_covered: int  # of them, demand stayed below the quantile
+    hits: int
+    false_alarms: int
+    surges: int
+    surges_caught: int
+
+
 class Freshness(Message):
     """How old the newest observed sample is."""
 
@@ -126,6 +145,7 @@ class ForecastAnswer(Message):
     freshness: Freshness | None = None
     calibration: Calibration | None = None
     trust: Trust | None = None
+    outcomes: Outcomes | None = None  # that trust was judged on; None before anything is scored
 
     def quantile(self, level: float, *, window_max: bool = False) -> list[float] | None:
         """One level's value per step ahead; None when it is not among `levels`, or without `window_max`."""

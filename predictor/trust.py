@@ -8,19 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from predictor.messages import Trust, TrustReason, TrustState
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Outcomes over one window; a ratio is None when its denominator is zero."""
-
-    pairs: int  # forecasts at the longest horizon whose outcome is known
-    skill: float | None  # of the median, over persistence
-    upper_level: float  # of the quantile of the highest demand that capacity is planned on
-    upper_coverage: float | None
-    resolved_alarms: int
-    false_alarm_ratio: float | None
+from predictor.messages import Outcomes, Trust, TrustReason, TrustState
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,54 +20,87 @@ class TrustRule:
     max_coverage_gap: float = 0.05  # coverage below its level; above it costs replicas, not requests
     min_alarms: int = 5
     max_false_alarm_ratio: float = 0.5
+    min_surges: int = 5
+    min_surge_recall: float | None = None  # not judged: not every surge announces itself
     regain: float = 0.02
 
 
-def judge_trust(
-    record: Record, *, is_warm: bool, window: str, before: TrustState | None = None, rule: TrustRule | None = None
-) -> Trust:
-    """Say whether to trust, and why.  before: the last verdict.  window: its name, for the message."""
+def judge_trust(outcomes: Outcomes, *, before: TrustState | None = None, rule: TrustRule | None = None) -> Trust:
+    """Say whether to trust, and why.  before: the last verdict."""
     rule = rule or TrustRule()
-    if not is_warm:
+    if not outcomes.is_warm:
         return Trust(
             state=TrustState.UNPROVEN,
             reason=TrustReason.CALIBRATING,
             message="calibration is being rebuilt from history; the quantiles are the network's own until then",
         )
-    if record.pairs < rule.min_pairs:
+    window = _span(outcomes.window_seconds)
+    if outcomes.pairs < rule.min_pairs:
         return Trust(
             state=TrustState.UNPROVEN,
             reason=TrustReason.TOO_FEW_OUTCOMES,
-            message=f"{record.pairs} outcomes in {window}, {rule.min_pairs} needed to judge",
+            message=f"{outcomes.pairs} outcomes in {window}, {rule.min_pairs} needed to judge",
         )
     margin = rule.regain if before is TrustState.DISTRUSTED else 0.0
-    if record.skill is not None and record.skill < rule.min_skill + margin:
-        return _distrust(
-            TrustReason.WORSE_THAN_PERSISTENCE,
-            f"no better than repeating the last value: skill {record.skill:.1%} over {record.pairs} outcomes "
-            f"in {window}, more than {rule.min_skill + margin:.0%} needed",
-        )
-    if record.upper_coverage is not None:
-        gap = record.upper_level - record.upper_coverage
-        if gap > rule.max_coverage_gap - margin:
-            return _distrust(
-                TrustReason.POOR_COVERAGE,
-                f"demand stayed below the {record.upper_level:.0%} quantile only {record.upper_coverage:.1%} of "
-                f"{record.pairs} times in {window}",
-            )
-    allowed = rule.max_false_alarm_ratio - margin
-    if record.resolved_alarms >= rule.min_alarms and (record.false_alarm_ratio or 0.0) > allowed:
+    found = (
+        _by_skill(outcomes, rule.min_skill + margin, window)
+        or _by_coverage(outcomes, rule.max_coverage_gap - margin, window)
+        or _by_alarms(outcomes, rule, margin, window)
+    )
+    if found is not None:
+        return found
+    skill = "" if outcomes.skill is None else f"; skill over persistence {outcomes.skill:.1%}"
+    return Trust(
+        state=TrustState.TRUSTED, reason=TrustReason.EARNED, message=f"{outcomes.pairs} outcomes in {window}{skill}"
+    )
+
+
+def _span(seconds: int) -> str:
+    """A window in words."""
+    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds} s"
+
+
+def _by_skill(outcomes: Outcomes, lowest: float, window: str) -> Trust | None:
+    if outcomes.skill is None or outcomes.skill >= lowest:
+        return None
+    return _distrust(
+        TrustReason.WORSE_THAN_PERSISTENCE,
+        f"no better than repeating the last value: skill {outcomes.skill:.1%} over {outcomes.pairs} outcomes "
+        f"in {window}, at least {lowest:.0%} needed",
+    )
+
+
+def _by_coverage(outcomes: Outcomes, allowed: float, window: str) -> Trust | None:
+    covered, pairs, level = outcomes.upper_covered, outcomes.upper_pairs, outcomes.upper_level
+    if not pairs or level - covered / pairs <= allowed:
+        return None
+    return _distrust(
+        TrustReason.POOR_COVERAGE,
+        f"demand stayed below the {level:.0%} quantile only {covered} of {pairs} times ({covered / pairs:.1%}) "
+        f"in {window}",
+    )
+
+
+def _by_alarms(outcomes: Outcomes, rule: TrustRule, margin: float, window: str) -> Trust | None:
+    resolved, allowed = outcomes.hits + outcomes.false_alarms, rule.max_false_alarm_ratio - margin
+    if resolved >= rule.min_alarms and outcomes.false_alarms > allowed * resolved:
         return _distrust(
             TrustReason.FALSE_ALARMS,
-            f"{record.false_alarm_ratio:.0%} of {record.resolved_alarms} alarms in {window} were false, at most "
-            f"{allowed:.0%} allowed",
+            f"{outcomes.false_alarms} of {resolved} alarms in {window} were false, at most {allowed:.0%} allowed",
         )
-    skill = "" if record.skill is None else f"; skill over persistence {record.skill:.1%}"
-    return Trust(
-        state=TrustState.TRUSTED,
-        reason=TrustReason.EARNED,
-        message=f"{record.pairs} outcomes in {window}{skill}",
-    )
+    if rule.min_surge_recall is None or outcomes.surges < rule.min_surges:
+        return None
+    lowest = min(rule.min_surge_recall + margin, 1.0)
+    if outcomes.surges_caught < lowest * outcomes.surges:
+        return _distrust(
+            TrustReason.MISSED_SURGES,
+            f"{outcomes.surges_caught} of {outcomes.surges} surges in {window} were foreseen, "
+            f"at least {lowest:.0%} needed",
+        )
+    return None
 
 
 def _distrust(reason: TrustReason, message: str) -> Trust:

@@ -11,11 +11,9 @@ from controller.live.arrange import Setup
 from controller.live.score import HELP, Counts, account
 from controller.live.twin import HpaAlone, Starting, Totals, plan_of
 from controller.resource.resource import Bounds
-from controller.resource.spec import TrustSpec
 from controller.resource.status import ScoreStatus
 from controller.spec import ScalingSpec
 from controller.vocabulary import Decision, Observation
-from predictor.messages import ForecastAnswer, Trust, TrustReason, TrustState
 
 PREFIX = "forescale_controller"
 
@@ -40,34 +38,6 @@ class Scorekeeper:
         self._hpa_pods: Starting | None = None
         self._forecast_pods: Starting | None = None
         self._alarms: AlarmBook | None = None
-        self._distrusted: TrustState | None = None
-
-    def judge(self, rule: TrustSpec, answer: ForecastAnswer | None, now: datetime) -> Trust | None:
-        """Whether forecasts are trusted: by the server's outcomes, and by our own alarms; None before any is known."""
-        if answer is None or answer.trust is None:
-            return None
-        trust = answer.trust
-        if trust.state is not TrustState.TRUSTED:
-            return trust
-        book = None if self._alarms is None else self._alarms.counts
-        margin = rule.regain if self._distrusted is TrustState.DISTRUSTED else 0.0
-        self._distrusted = None
-        if book is None:
-            return trust
-        if book.alarms >= rule.min_alarms and book.false_alarms > (rule.max_false_alarm_ratio - margin) * book.alarms:
-            return self._distrust(
-                TrustReason.FALSE_ALARMS, f"{book.false_alarms} of {book.alarms} alarms were false since this start"
-            )
-        recall = rule.min_surge_recall
-        if recall is not None and book.surges >= rule.min_surges and book.caught < (recall + margin) * book.surges:
-            return self._distrust(
-                TrustReason.MISSED_SURGES, f"{book.caught} of {book.surges} surges were foreseen since this start"
-            )
-        return trust
-
-    def _distrust(self, reason: TrustReason, message: str) -> Trust:
-        self._distrusted = TrustState.DISTRUSTED
-        return Trust(state=TrustState.DISTRUSTED, reason=reason, message=message)
 
     def hpa_alone(
         self, setup: Setup, bounds: Bounds, demand: float | None, startup_seconds: float, now: datetime

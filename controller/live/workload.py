@@ -12,6 +12,7 @@ from controller.live.enforce import floor_in_force
 from controller.live.forecasts import Told
 from controller.live.peaks import RecentPeak
 from controller.live.scoring import Scorekeeper
+from controller.live.trust import TrustJudge
 from controller.resource.resource import Bounds, Key, bounds_of, fixed_startup_seconds, scaling_spec
 from controller.resource.spec import ActuatorKind
 from controller.resource.status import AutoscalerStatus
@@ -68,6 +69,7 @@ class Workload:
     memory: Memory = field(default_factory=Memory)
     peak: RecentPeak = field(default_factory=RecentPeak)
     has_started: bool = False
+    judge: TrustJudge = field(default_factory=TrustJudge)
     trust: TrustState | None = None
     horizon_seconds: int = _DEFAULT_HORIZON_SECONDS
     outcome: Outcome | None = None
@@ -116,7 +118,7 @@ class Workload:
             self.outcome = outcome
             return outcome
         outcome.spec = spec
-        outcome.trust = self.scorekeeper.judge(resource.spec.trust, told.answer, now)
+        outcome.trust = self.judge.judge(resource.spec.trust, told.answer)
         alone = self.scorekeeper.hpa_alone(setup, bounds, found.demand, startup.seconds, now)
         seen = Observation(
             now=now,
@@ -155,6 +157,7 @@ class Workload:
         self.has_started = True
         hpa, status = setup.hpa, setup.resource.status
         self.reverts = status.reverts
+        self.judge.recall(status)
         if hpa is not None and hpa.record is not None and setup.resource.spec.actuator is ActuatorKind.HPA_MIN_REPLICAS:
             self.memory = Memory(floor=hpa.record.floor, opinion_at=now)
         elif status.floor is not None:

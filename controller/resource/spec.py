@@ -190,11 +190,11 @@ class EventSpec(Part):
 
 
 class TrustSpec(Part):
-    """What forecasts have to achieve to be followed; each threshold counts from a minimum number of outcomes."""
+    """What forecasts have to achieve to be followed, over the days of outcomes that the forecast server keeps.
 
-    window_seconds: Annotated[int, Field(ge=3600, le=14 * 86400)] = Field(
-        3 * 86400, description="Outcomes of this long a time are judged."
-    )
+    Each threshold counts from a minimum number of outcomes.
+    """
+
     max_false_alarm_ratio: Share = Field(0.5, description="False alarms among resolved alarms.")
     min_alarms: Annotated[int, Field(ge=1)] = Field(5, description="Resolved alarms needed to judge their ratio.")
     min_surge_recall: Share | None = Field(

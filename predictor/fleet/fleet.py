@@ -48,6 +48,7 @@ class Workload:
     is_target_derived: bool = False
     problem: tuple[m.Unavailable, str] | None = None  # why it has no series
     trust: m.Trust | None = None
+    outcomes: m.Outcomes | None = None  # that trust was judged on
     alarms: m.AlarmScore | None = None
     tally: Tally = field(default_factory=Tally)
 

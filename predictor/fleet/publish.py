@@ -65,12 +65,8 @@ class Publisher:
         window = subject.cohort.shape.kept_steps * subject.step_seconds
         judged = scoring.judge_alarms(subject, window)
         workload.alarms = None if judged is None else scoring.alarm_score(subject, judged)
-        workload.trust = judge_trust(
-            scoring.record(subject, workload.alarms, window),
-            is_warm=subject.cohort.is_warm,
-            window=_span(window),
-            before=None if workload.trust is None else workload.trust.state,
-        )
+        workload.outcomes = scoring.outcomes(subject, workload.alarms, window)
+        workload.trust = judge_trust(workload.outcomes, before=None if workload.trust is None else workload.trust.state)
         if judged is None:
             return
         found = judged.judgement
@@ -170,6 +166,7 @@ class Publisher:
                 refusal=refusal,
                 freshness=_freshness(line, seen, step_seconds, now),
                 trust=workload.trust or _untried(),
+                outcomes=workload.outcomes,
                 target=workload.target,
                 is_target_derived=workload.is_target_derived,
                 model=model,
@@ -254,10 +251,3 @@ def _untried() -> m.Trust:
 def _newest(values: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float | None:
     known = values[np.isfinite(values)]
     return digits(float(known[-1])) if known.size else None
-
-
-def _span(seconds: int) -> str:
-    for size, unit in ((86_400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= size:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds} s"

@@ -15,7 +15,6 @@ from predictor.fleet.cohort import Cohort, Track
 from predictor.fleet.ledger import BAND_LEVELS, PLAN_LEVEL, Sums
 from predictor.series import FloatArray
 from predictor.surges import Demand, Judgement, SurgeRule, judge
-from predictor.trust import Record
 
 HEADS: tuple[m.Head, m.Head] = ("path", "window_max")
 
@@ -75,18 +74,24 @@ def score(subject: Subject, sums: Sums, window_seconds: int) -> m.Score:
     )
 
 
-def record(subject: Subject, alarms: m.AlarmScore | None, window_seconds: int) -> Record:
+def outcomes(subject: Subject, alarms: m.AlarmScore | None, window_seconds: int) -> m.Outcomes:
     """What trust is judged on."""
-    sums = subject.track.ledger.sums(subject.row, subject.window_steps(window_seconds))
+    steps = subject.window_steps(window_seconds)
+    sums = subject.track.ledger.sums(subject.row, steps)
     levels = subject.cohort.forecaster.levels
     upper = min(range(len(levels)), key=lambda index: abs(levels[index] - PLAN_LEVEL))
-    return Record(
+    return m.Outcomes(
+        window_seconds=steps * subject.step_seconds,
+        is_warm=subject.cohort.is_warm,
         pairs=int(sums.pairs[-1]),
         skill=_skill(sums.absolute[-1], sums.persistence[-1]),
         upper_level=levels[upper],
-        upper_coverage=_ratio(sums.covered[1, upper], sums.covered_pairs[1]),
-        resolved_alarms=0 if alarms is None else alarms.hits + alarms.false_alarms,
-        false_alarm_ratio=None if alarms is None else alarms.false_alarm_ratio,
+        upper_pairs=int(sums.covered_pairs[1]),
+        upper_covered=int(sums.covered[1, upper]),
+        hits=0 if alarms is None else alarms.hits,
+        false_alarms=0 if alarms is None else alarms.false_alarms,
+        surges=0 if alarms is None else alarms.surges,
+        surges_caught=0 if alarms is None else alarms.caught,
     )
 
 

@@ -27,6 +27,7 @@ class View:
     trust: m.Trust
     target: float | None
     is_target_derived: bool
+    outcomes: m.Outcomes | None = None
     model: m.ModelName | None = None
     step_seconds: int | None = None
     levels: tuple[float, ...] = ()

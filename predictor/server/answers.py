@@ -46,6 +46,7 @@ def forecast(
             freshness=view.freshness,
             calibration=view.calibration,
             trust=view.trust,
+            outcomes=view.outcomes,
         )
     steps = len(view.path)
     if horizon_seconds is not None:
@@ -76,6 +77,7 @@ def forecast(
         freshness=view.freshness,
         calibration=view.calibration,
         trust=view.trust,
+        outcomes=view.outcomes,
     )
 
 

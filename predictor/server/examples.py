@@ -14,6 +14,19 @@ _TRUST = {
     "reason": "Earned",
     "message": "4291 outcomes in 3 days; skill over persistence 38.7%",
 }
+_OUTCOMES = {
+    "window_seconds": 259200,
+    "is_warm": True,
+    "pairs": 4291,
+    "skill": 0.387,
+    "upper_level": 0.95,
+    "upper_pairs": 4291,
+    "upper_covered": 4089,
+    "hits": 11,
+    "false_alarms": 1,
+    "surges": 9,
+    "surges_caught": 8,
+}
 _FRESHNESS = {
     "last_sample_at": "2026-11-24T09:59:00Z",
     "age_seconds": 6.2,
@@ -46,6 +59,7 @@ FORECAST: dict[str, Any] = {
     "freshness": _FRESHNESS,
     "calibration": {"is_warm": True, "outcomes": 4291},
     "trust": _TRUST,
+    "outcomes": _OUTCOMES,
 }
 WORKLOADS: dict[str, Any] = {
     "cycle": 4711,

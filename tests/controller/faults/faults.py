@@ -51,7 +51,7 @@ class Fault:
 
 @mended
 def prometheus_down(world: World) -> Iterator[None]:
-    """Connections are cut, for the controller, the forecast server and the HPAs' adapter alike."""
+    """Connections are cut, for the controllers and the forecast server alike."""
     world.metric_gate.turn(target=None)
     yield
     world.metric_gate.turn(target=world.prometheus.process.port)

@@ -30,7 +30,8 @@ _HEAD = """# Faults, and what came of them
 Printed by `pytest tests/controller/faults` on a real cluster: real API server, HPA controller, prometheus-adapter,
 Prometheus and forecast server; two controllers with the shipped rights, one pre-scaled Deployment (`ours`), and one
 beside it that its HPA scales alone on the same demand (`alone`).  A step is a second; a forecast is stale after 8 s
-and its floor held for 6 s more.
+and its floor held for 6 s more.  What is wrong with Prometheus is so for the controllers and the forecast server; the
+HPAs go on reading it, so that what they hold alone is known: harder than if they were blind as well.
 
 *Short* counts the looks, four a second, in which `ours` asked for fewer replicas than `alone` did at any moment
 within 5 s around; *stray writes* are those that the audit log has of a controller that did not hold the lease then;

@@ -298,7 +298,8 @@ def a_world(
         running.wait_until_warm()
         forecast_gate.turn(target=int(running.url.rpartition(":")[2]))
         install(cluster)
-        start_prometheus_adapter(cluster, metric_gate.url, _ADAPTER_RULES)
+        # Around the gate: what the HPA alone would hold is known even while we are blind.
+        start_prometheus_adapter(cluster, prometheus.url, _ADAPTER_RULES)
         for name in (APP, "alone"):
             cluster.admin.create(deployments(namespace), a_deployment(name, startup_seconds=startup_seconds))
             cluster.admin.create(hpas(namespace), an_exact_hpa(name, lowest=lowest))
