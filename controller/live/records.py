@@ -1,20 +1,24 @@
 """Decision records: what a decision looked at, what every rule made of it, what was put in force.
 
-Kept in memory, bounded, one per change and one per few minutes; the log has the same lines for longer.
+Kept in memory, bounded, one per change and one per few minutes; the log has the same lines for longer.  Packed: as
+objects, those of a thousand resources would need more memory than everything else together.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
 from collections import deque
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from controller.live.workload import Outcome
 from controller.resource.base import Part
 from controller.resource.resource import Key
 
 _EVERY = timedelta(minutes=5)
-_MOST = 400  # per resource: at least a day and a half when nothing changes
+_PAGE = 25  # records packed together: they are much alike
+_PAGES = 16  # per resource; with the open page at least a day and a half when nothing changes
 
 
 class StepRecord(Part):
@@ -50,34 +54,72 @@ class DecisionRecord(Part):
     steps: list[StepRecord]
 
 
+class _Page(NamedTuple):
+    """Packed records, one JSON document a line."""
+
+    oldest: datetime
+    packed: bytes
+
+
+class _Book:
+    """The records of one resource."""
+
+    def __init__(self) -> None:
+        self._pages: deque[_Page] = deque(maxlen=_PAGES)
+        self._open: list[tuple[datetime, bytes]] = []
+        self._last: tuple[datetime, int | None, str] | None = None
+
+    def is_due(self, floor: int | None, reason: str, at: datetime) -> bool:
+        if self._last is None:
+            return True
+        last_at, last_floor, last_reason = self._last
+        return last_floor != floor or last_reason != reason or at - last_at >= _EVERY
+
+    def add(self, record: DecisionRecord) -> None:
+        self._last = (record.at, record.floor, record.reason)
+        self._open.append((record.at, record.model_dump_json().encode()))
+        if len(self._open) >= _PAGE:
+            oldest = min(at for at, _ in self._open)
+            self._pages.append(_Page(oldest, zlib.compress(b"\n".join(line for _, line in self._open))))
+            self._open.clear()
+
+    def at(self, instant: datetime | None) -> DecisionRecord | None:
+        for at, line in reversed(self._open):
+            if instant is None or at <= instant:
+                return DecisionRecord.model_validate_json(line)
+        for page in reversed(self._pages):
+            if instant is not None and page.oldest > instant:
+                continue
+            for line in reversed(zlib.decompress(page.packed).split(b"\n")):
+                record = DecisionRecord.model_validate_json(line)
+                if instant is None or record.at <= instant:
+                    return record
+        return None
+
+
 class DecisionBook:
     """The last records of every resource.  Any thread may look."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._books: dict[Key, deque[DecisionRecord]] = {}
+        self._books: dict[Key, _Book] = {}
 
     def is_due(self, key: Key, floor: int | None, reason: str, at: datetime) -> bool:
         """Whether this decision differs from the last one kept, or that one is old."""
         with self._lock:
             book = self._books.get(key)
-            if not book:
-                return True
-            last = book[-1]
-            return last.floor != floor or last.reason != reason or at - last.at >= _EVERY
+            return book is None or book.is_due(floor, reason, at)
 
     def add(self, key: Key, record: DecisionRecord) -> None:
         """Keep one."""
         with self._lock:
-            self._books.setdefault(key, deque(maxlen=_MOST)).append(record)
+            self._books.setdefault(key, _Book()).add(record)
 
     def at(self, key: Key, instant: datetime | None = None) -> DecisionRecord | None:
         """The record in force at an instant, or the newest; None when there is none that old."""
         with self._lock:
-            for record in reversed(self._books.get(key, ())):
-                if instant is None or record.at <= instant:
-                    return record
-        return None
+            book = self._books.get(key)
+            return None if book is None else book.at(instant)
 
     def forget(self, keys: set[Key]) -> None:
         """Drop resources that are gone."""
