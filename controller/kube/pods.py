@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -98,6 +98,12 @@ class PodBook:
         """Start-up time to plan with."""
         with self._lock:
             return self._startups.get(target, StartupTimes()).planned(fallback_seconds)
+
+    def keep_only(self, targets: Set[TargetKey]) -> None:
+        """Forget start-up times of other targets without pods: every run of a CronJob is a target of its own."""
+        with self._lock:
+            for target in [each for each in self._startups if each not in targets and each not in self._all]:
+                del self._startups[target]
 
     def _count(self, pod: Pod, by: int) -> None:
         for counts, counted in ((self._all, True), (self._ready, pod.ready_since is not None)):

@@ -141,6 +141,7 @@ class Cycle:
         for key in gone:
             del self.workloads[key]
         self.records.forget(gone)
+        self._cluster.pods.keep_only({setup.resource.target for setup in setups.values()})
 
     def _read(self, setups: Mapping[Key, Setup], now: datetime) -> tuple[dict[Key, Found], dict[Key, Told]]:
         """Demand and forecasts at the same time: neither waits for the other's outage."""
