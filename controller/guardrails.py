@@ -62,12 +62,14 @@ def hold_through_collapse(
 ) -> Recommendation:
     """Demand that falls to a fraction within the hour is an outage more often than the users' leaving.
 
-    It comes back at once, and a fleet that followed it down meets it with cold pods.
+    It comes back at once, and a fleet that followed it down meets it with cold pods.  Without an opinion nobody says
+    that it will: the floor is let go of.
     """
     assert asked.replicas is not None  # noqa: S101
-    if seen.demand is None or seen.recent_peak_demand is None or asked.replicas >= (memory.floor or 0):
+    has_opinion = asked.demand is not None
+    if not has_opinion or seen.demand is None or seen.recent_peak_demand is None:
         return asked
-    if seen.demand >= spec.guardrails.collapse_ratio * seen.recent_peak_demand:
+    if asked.replicas >= (memory.floor or 0) or seen.demand >= spec.guardrails.collapse_ratio * seen.recent_peak_demand:
         return asked
     return Recommendation(memory.floor, Reason.DEMAND_COLLAPSED, asked.demand)
 

@@ -1,7 +1,7 @@
 """What Prometheus scrapes of the controller: recommendations, the live score with its counts, and its own health.
 
 Every resource gives the same bounded number of series.  What is not known is absent, never zero; only a
-recommendation without an opinion is 0, since an HPA that lacks a metric does not scale down any more.
+recommendation is 0 without an opinion, since an HPA that lacks a metric does not scale down any more.
 """
 
 from __future__ import annotations
@@ -92,9 +92,10 @@ def families(workloads: Mapping[Key, Workload]) -> Iterator[Metric]:
 
 
 _GAUGES = {
-    "forescale_recommended_replicas": "Replica floor that the forecast recommends; 0 when it recommends none.",
+    "forescale_recommended_replicas": "Floor to follow; 0 when there is none, and unless the resource is to act.",
     "forescale_recommended_demand": "Demand that the recommendation is planned for, in the unit of the query.",
     f"{PREFIX}_floor_replicas": "Floor in force; absent when there is none of ours.",
+    f"{PREFIX}_decided_floor_replicas": "Floor that acting would hold, or holds; absent when there is none.",
     f"{PREFIX}_hpa_alone_replicas": "Replicas that the HPA alone would hold on the same demand.",
     f"{PREFIX}_forecast_replicas": "Replicas that the forecast alone asks for.",
     f"{PREFIX}_target_replicas": "Replicas that the target was asked for.",
@@ -114,9 +115,11 @@ def _values(workload: Workload) -> dict[str, float | None]:
         return {}
     seen, decision = outcome.seen, outcome.decision
     return {
-        "forescale_recommended_replicas": None if decision is None else outcome.floor or 0,
+        # An autoscaler may follow this one: what only watches must not move it.
+        "forescale_recommended_replicas": None if decision is None else (outcome.floor or 0) * outcome.acts,
         "forescale_recommended_demand": None if decision is None else decision.planned_demand,
         f"{PREFIX}_floor_replicas": workload.floor,
+        f"{PREFIX}_decided_floor_replicas": outcome.floor,
         f"{PREFIX}_hpa_alone_replicas": None if seen is None else seen.hpa_alone_replicas,
         f"{PREFIX}_forecast_replicas": None if decision is None else decision.forecast_replicas,
         f"{PREFIX}_target_replicas": None if seen is None else seen.replicas,

@@ -11,6 +11,7 @@ from controller.live.arrange import Setup
 from controller.live.score import HELP, Counts, account
 from controller.live.twin import HpaAlone, Starting, Totals, plan_of
 from controller.resource.resource import Bounds
+from controller.resource.spec import ActuatorKind
 from controller.resource.status import ScoreStatus
 from controller.spec import ScalingSpec
 from controller.vocabulary import Decision, Observation
@@ -48,7 +49,10 @@ class Scorekeeper:
             return None
         target = spec.reactive_target_per_replica or spec.target_per_replica
         lowest, highest = bounds if hpa is None else hpa.user_bounds
-        plan = plan_of(None if hpa is None else hpa.spec_text, lowest, highest, round(target * 1000))
+        # KEDA calls every Prometheus query alike, ours too: its HPA does not say what it would hold without us.
+        is_mixed = hpa is not None and hpa.is_kedas and spec.actuator is ActuatorKind.METRIC
+        text = None if hpa is None or is_mixed else hpa.spec_text
+        plan = plan_of(text, lowest, highest, round(target * 1000))
         pods = 0 if hpa is None else hpa.current_replicas
         if self._twin is None:
             found = min(max(pods or lowest, lowest), highest)

@@ -132,7 +132,12 @@ class Workload:
         outcome.seen = seen
         outcome.decision, self.memory = decide(spec, seen, self.memory)
         outcome.floor, outcome.reason = floor_in_force(
-            resource.spec.actuator, spec, seen, outcome.decision, self.memory
+            resource.spec.actuator,
+            spec,
+            seen,
+            outcome.decision,
+            self.memory,
+            users_minimum=spec.min_replicas if hpa is None else hpa.user_bounds.lowest,
         )
         if outcome.too_slow is not None and not outcome.decision.has_opinion:
             outcome.reason = outcome.too_slow.reason

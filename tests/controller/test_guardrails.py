@@ -74,6 +74,16 @@ def test_the_floor_stays_through_a_collapse_of_demand() -> None:
     assert evening.floor == 5
 
 
+def test_without_an_opinion_a_collapse_of_demand_does_not_keep_the_floor() -> None:
+    spec = a_spec(scale_down_window_seconds=0, release_ratio_per_minute=1.0, collapse_ratio=0.5, hold_seconds=30)
+
+    seen = an_observation(demand=10.0, recent_peak_demand=80.0, forecast=None)
+
+    lost, _ = decide(spec, seen, a_memory(8, seconds_ago=60))
+
+    assert lost.floor < 8
+
+
 def test_a_slightly_lower_floor_is_not_worth_a_change_and_a_slightly_higher_one_is() -> None:
     spec = a_spec(small_change_ratio=0.1, scale_down_window_seconds=0)
     after = a_memory(20, seconds_ago=60)

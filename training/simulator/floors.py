@@ -97,7 +97,7 @@ def roll_floors(
                 np.maximum(moved[part], ring.max(axis=0), out=moved[part])
                 ring[row % len(ring)] = wish[part]
         if collapsed[row]:
-            moved = np.maximum(moved, floor)
+            moved = np.where(known, np.maximum(moved, floor), moved)
         moved = np.where((moved >= floor * (1 - rails.small_change_ratio)) & (moved < floor), floor, moved)
         if row:
             moved = np.where(moved < floor, np.maximum(moved, np.floor(floor * kept)), moved)

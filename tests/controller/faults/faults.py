@@ -271,8 +271,12 @@ FAULTS = (
 
 
 def start(world: World) -> None:
-    """A resource of its own for one fault, acting."""
-    world.cluster.admin.create(autoscalers(world.namespace), a_cautious_autoscaler())
+    """A resource of its own for one fault, acting.
+
+    Its lead is fixed: while the API server is away pods take a minute to become Ready, and that would be measured.
+    """
+    lead = {"type": "Fixed", "startupSeconds": 6, "metricDelaySeconds": 1}
+    world.cluster.admin.create(autoscalers(world.namespace), a_cautious_autoscaler(lead=lead))
     try:
         wait_until(lambda: world.is_raised, "a floor is in force", 60)
     except BaseException:

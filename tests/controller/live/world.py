@@ -46,11 +46,12 @@ QUERY = "sum by (app) (last_over_time(demand[3s]))"
 HISTORY_SECONDS = 3200
 LEASE_SECONDS = 3.0
 ACCOUNT, HOME = "forescale-controller", "forescale"
-_ADAPTER_RULES = {
+ADAPTER_RULES: dict[str, list[Json]] = {
     "externalRules": [
         {
             "seriesQuery": 'demand{app!=""}',
-            "metricsQuery": "sum(last_over_time(demand{<<.LabelMatchers>>}[3s]))",
+            # Smooth: two HPAs that look at different moments of one noisy load would not hold the same.
+            "metricsQuery": "sum(avg_over_time(demand{<<.LabelMatchers>>}[10s]))",
             "resources": {"namespaced": False},
         }
     ]
@@ -299,7 +300,7 @@ def a_world(
         forecast_gate.turn(target=int(running.url.rpartition(":")[2]))
         install(cluster)
         # Around the gate: what the HPA alone would hold is known even while we are blind.
-        start_prometheus_adapter(cluster, prometheus.url, _ADAPTER_RULES)
+        start_prometheus_adapter(cluster, prometheus.url, ADAPTER_RULES)
         for name in (APP, "alone"):
             cluster.admin.create(deployments(namespace), a_deployment(name, startup_seconds=startup_seconds))
             cluster.admin.create(hpas(namespace), an_exact_hpa(name, lowest=lowest))
