@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from controller.kube.errors import KubeError
@@ -17,6 +17,7 @@ from controller.live.arrange import Setup, arrange, orphans
 from controller.live.conditions import is_worth_writing
 from controller.live.demand import DemandReader, Found, Wanted
 from controller.live.forecasts import ForecastReader, Told
+from controller.live.notices import Notice, notices_of_conditions, notices_of_floor
 from controller.live.records import DecisionBook, record_of
 from controller.live.scoring import Scorekeeper
 from controller.live.status import status_of
@@ -124,13 +125,14 @@ class Cycle:
         tally = Tally(resources=len(setups))
         found, told = self._read(setups, now)
         tally.queries = self._demand.requests
-        outcomes = {key: self._step(setup, found[key], told[key], now) for key, setup in setups.items()}
+        steps = {key: self._step_apart(setup, found[key], told[key], tally, now) for key, setup in setups.items()}
+        outcomes = {key: outcome for key, outcome in steps.items() if outcome is not None}
         for _ in self._executor.map(lambda outcome: self._act(outcome, tally, now), outcomes.values()):
             pass
         acting = {key: outcome.floor if outcome.acts else None for key, outcome in outcomes.items()}
         for hpa in orphans(setups, hpas, acting):
             self._give_back(hpa, tally)
-        for _ in self._executor.map(lambda key: self._report(self.workloads[key], tally, now), setups):
+        for _ in self._executor.map(lambda key: self._report(self.workloads[key], tally, now), outcomes):
             pass
         for publisher in self._publishers:
             publisher.publish(self.workloads, now)
@@ -167,6 +169,20 @@ class Cycle:
             for key, peak in self._demand.read_peaks(group, seconds=_PEAK_SECONDS, step_seconds=step).items():
                 self.workloads[key].seed_peak(peak.demand, now)
 
+    def _step_apart(self, setup: Setup, found: Found, told: Told, tally: Tally, now: datetime) -> Outcome | None:
+        """A fault of ours with one resource is not the others'; its floor is held for a while, then let go of."""
+        try:
+            return self._step(setup, found, told, now)
+        except Exception:
+            tally.failures += 1
+            log.exception("%s could not be decided", setup.resource.key)
+        workload = self.workloads[setup.resource.key]
+        last, hold = workload.outcome, timedelta(seconds=setup.resource.spec.guardrails.hold_seconds)
+        if last is None or last.decision is None or now - last.decision.at > hold:
+            workload.outcome = None
+            return None
+        return replace(last, setup=setup)
+
     def _step(self, setup: Setup, found: Found, told: Told, now: datetime) -> Outcome:
         resource = setup.resource
         pods, lead = self._cluster.pods, resource.spec.lead
@@ -200,7 +216,7 @@ class Cycle:
             return
         if workload.floor != before:
             workload.changed_at = now
-            self._tell_of_change(workload, outcome, before, now)
+            self._tell(resource, notices_of_floor(before, workload.floor, outcome.reason), now)
 
     def _act_on_hpa(
         self, workload: Workload, outcome: Outcome, wanted: int | None, tally: Tally, now: datetime
@@ -244,20 +260,12 @@ class Cycle:
             tally.failures += 1
             log.warning("the user's minimum of HPA %s could not be restored, trying again: %s", hpa.key, error)
 
-    def _tell_of_change(self, workload: Workload, outcome: Outcome, before: int | None, now: datetime) -> None:
-        resource = outcome.setup.resource
-        why = "" if outcome.reason is None else f" ({outcome.reason.value})"
-        if workload.floor is not None and before is None:
-            self._cluster.tell(resource, EventType.NORMAL, Reason.RAISED, f"floor {workload.floor}{why}", now)
-        elif workload.floor is None and before is not None:
-            self._cluster.tell(resource, EventType.NORMAL, Reason.RELEASED, f"floor {before} given back{why}", now)
-
     def _report(self, workload: Workload, tally: Tally, now: datetime) -> None:
         """Write the status if it has changed enough."""
-        assert workload.outcome is not None  # noqa: S101 - every resource was stepped
+        assert workload.outcome is not None  # noqa: S101 - asked only of those that were decided
         resource = workload.outcome.setup.resource
         status, before = status_of(workload, now), workload.status or resource.status
-        self._tell_of_conditions(resource, before, status, now)
+        self._tell(resource, notices_of_conditions(before, status), now)
         if not is_worth_writing(before, status, workload.status_at, now):
             return
         try:
@@ -268,20 +276,9 @@ class Cycle:
             tally.failures += 1
             log.warning("the status of %s could not be written: %s", resource.key, error)
 
-    def _tell_of_conditions(
-        self, resource: Resource, before: AutoscalerStatus, after: AutoscalerStatus, now: datetime
-    ) -> None:
-        old = {each.type: each for each in before.conditions}
-        for each in after.conditions:
-            was = old.get(each.type)
-            if was is not None and was.status is each.status:
-                continue
-            if each.type == "Trusted" and each.status == "False":
-                self._cluster.tell(resource, EventType.WARNING, Reason.NOT_TRUSTED, each.message, now)
-            elif each.type == "Trusted" and each.status == "True" and was is not None:
-                self._cluster.tell(resource, EventType.NORMAL, Reason.TRUST_EARNED, each.message, now)
-            elif each.type == "Ready" and each.status == "False":
-                self._cluster.tell(resource, EventType.WARNING, Reason(each.reason), each.message, now)
+    def _tell(self, resource: Resource, notices: Iterable[Notice], now: datetime) -> None:
+        for kind, reason, note in notices:
+            self._cluster.tell(resource, kind, reason, note, now)
 
 
 def _wanted(setup: Setup) -> Wanted:
