@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from controller.hpa.quantity import parse_nano, to_milli
 from controller.resource.resource import Bounds, Key, TargetKey
+from predictor.errors import InputError
 
 MANAGER = "forescale"  # field manager of raised floors
 RECORD = "forescale.io/original-min-replicas"  # annotation
@@ -201,4 +202,10 @@ def _name(metric: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _milli(quantity: Any) -> int | None:
-    return None if quantity is None else to_milli(parse_nano(str(quantity), "status.currentMetrics"))
+    """None also for what is no reading: of a target without pods, Kubernetes writes an overflown average."""
+    if quantity is None:
+        return None
+    try:
+        return to_milli(parse_nano(str(quantity), "status.currentMetrics"))
+    except InputError:
+        return None
