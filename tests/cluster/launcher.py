@@ -249,6 +249,7 @@ def _start_nodes(cluster: Cluster, kwok: Path, nodes: int) -> None:
         "kwok",
         [
             str(kwok / "kwok"), f"--kubeconfig={cluster.kubeconfig_of('kwok')}", "--manage-all-nodes",
+            "--node-lease-duration-seconds=40",  # else nodes count as lost after a minute, and their pods as not Ready
             f"--server-address=127.0.0.1:{lasting_port()}", *stages,
         ],
     )  # fmt: skip

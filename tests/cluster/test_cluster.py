@@ -88,6 +88,14 @@ def test_a_pod_is_ready_after_the_annotated_time_and_not_before(cluster: Cluster
         assert 3 <= (since["Ready"] - since["PodScheduled"]).total_seconds() <= 6
 
 
+def test_nodes_are_kept_alive(cluster: Cluster) -> None:
+    """Without leases they count as lost after a minute, and with them all their pods."""
+    nodes = {each["metadata"]["name"] for each in cluster.admin.items("/api/v1/nodes")}
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+    wait_until(lambda: {each["metadata"]["name"] for each in cluster.admin.items(leases)} == nodes, "leases are held")
+
+
 def test_the_audit_log_says_who_did_what(cluster: Cluster, namespace: str) -> None:
     cluster.admin.create(f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": "seen"}})
 
