@@ -167,7 +167,7 @@ class Rehearsal:
 
     def __init__(self, *, lowest: int | None = 2, highest: int = 30, **spec: Any) -> None:
         self.now, self.demand = BEGIN, 20.0
-        self.acting = False  # whether the controller, not a user, writes
+        self.acting, self._written = False, 0  # whether the controller, not a user, writes
         self.store = Store(before_write=self._before_write, wrote=self._wrote)
         self.users = FakeApi(self.store)
         for name in ("agent", "alone"):
@@ -175,6 +175,7 @@ class Rehearsal:
         self.ours, self.alone = Scaled(OURS), Scaled(ALONE)
         self.metrics, self.forecasts = Metrics(self.demand), Forecasts()
         self.leads = True
+        self.before_write: dict[int, Callable[[], None]] = {}  # what somebody does before the nth write of a cycle
         self.writes_until_fault: int | None = None  # then the API server or the lease goes
         self.fault: Exception = UnreachableError("the API server has gone")
         self.writes: list[tuple[str, bool]] = []  # of the controller: path, and whether it led
@@ -234,13 +235,14 @@ class Rehearsal:
         self.now += timedelta(seconds=seconds)
         for target in (self.ours, self.alone) * 2:  # a look that finds too few replicas for the minimum reads nothing
             target.sync(self.users, self.demand, self.now.timestamp())
-        self.acting = True
+        self.acting, self._written = True, 0
         try:
             self.cycle.run(self.now)
         except NotLeadingError:
             self.leads = False  # nothing more is written, and the next to lead begins anew
         finally:
             self.acting, self.writes_until_fault = False, None
+            self.before_write.clear()
         for target in (self.ours, self.alone):  # a changed HPA is acted on at once
             target.sync(self.users, self.demand, self.now.timestamp())
 
@@ -257,6 +259,9 @@ class Rehearsal:
                     self.leads = False
                 raise self.fault
             self.writes_until_fault -= 1
+        self.acting = False
+        self.before_write.pop(self._written, lambda: None)()
+        self.acting, self._written = True, self._written + 1
         self.writes.append((path, self.leads))
 
     def _wrote(self, method: str, path: str) -> None:

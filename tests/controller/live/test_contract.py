@@ -28,12 +28,13 @@ class Happening:
     seen: str  # whether the metric server shows it
     peak: float | None  # of a new forecast; None: the last one stays and ages
     is_trusted: bool
-    trouble: tuple[str, int]  # what fails, after how many writes
+    trouble: tuple[str, int]  # what fails after how many writes; in a race, what the user does comes between them
     user: tuple[str, int, str]  # what a user does, a number for it, by which manager
     spec: dict[str, Any] | None  # a new one of the resource
     is_scraped: bool
 
 
+TROUBLES = ["API", "conflict", "lease", "lags", "restart", "forecasts", "race", "race"]
 happenings = st.builds(
     Happening,
     seconds=st.floats(1, 60),
@@ -42,7 +43,8 @@ happenings = st.builds(
     peak=st.none() | st.floats(0, 400) | st.floats(100, 300) | st.floats(150, 250),
     is_trusted=st.sampled_from([True] * 9 + [False]),
     trouble=st.tuples(
-        st.sampled_from(["none"] * 9 + ["API", "conflict", "lease", "lags", "restart", "forecasts"]), st.integers(0, 3)
+        st.sampled_from(["none"] * 9 + TROUBLES),
+        st.integers(0, 2),
     ),
     user=st.tuples(
         st.sampled_from(["nothing"] * 12 + ["update", "apply", "maximum", "delete", "recreate"]),
@@ -75,7 +77,10 @@ def play(one: Rehearsal, what: Happening) -> None:
         one.forecasts.answer = None
     elif what.peak is not None:
         one.forecasts.answer = an_answer(what.peak, one.now, is_trusted=what.is_trusted)
-    act(one, *what.user)
+    if trouble == "race":
+        one.before_write[count] = lambda: act(one, *what.user)
+    else:
+        act(one, *what.user)
     if what.spec is not None:
         one.set_spec(lead=LEAD, guardrails=RAILS, **what.spec)
     one.stage.lags = trouble == "lags"
@@ -84,6 +89,17 @@ def play(one: Rehearsal, what: Happening) -> None:
     one.pass_time(what.seconds)
     if what.is_scraped:
         one.scrape()
+
+
+def raise_floor(one: Rehearsal) -> None:
+    """A cycle in which all is well and a floor is asked for, as far as the user's bounds allow."""
+    one.start()
+    one.set_spec(lead=LEAD, guardrails=RAILS)
+    one.demand, one.metrics.is_away, one.metrics.demand, one.stage.lags = 100.0, False, 100.0, False
+    one.forecasts.answer = an_answer(250, one.now)
+    one.pass_time(15)
+    ours = one.hpa()
+    assert ours is None or ours.is_raised == (ours.user_min_replicas < min(25, ours.max_replicas))
 
 
 FAULTS: dict[str, Exception] = {
@@ -183,9 +199,7 @@ def test_the_floor_is_released_once_forecasts_stay_away(lowest: int | None, day:
     one = a_rehearsal(lowest)
     for what in day:
         play(one, what)
-    one.set_spec(lead=LEAD, guardrails=RAILS)
-    one.start()
-    one.stage.lags, one.metrics.is_away, one.metrics.demand = False, False, one.demand
+    raise_floor(one)
     if how == "away":
         one.forecasts.answer = None
 
@@ -206,8 +220,7 @@ def test_one_cycle_gives_everything_back(lowest: int | None, day: list[Happening
     one = a_rehearsal(lowest)
     for what in day:
         play(one, what)
-    one.start()
-    one.stage.lags = False
+    raise_floor(one)
     if how == "delete":
         one.stage.resource = None
     else:
