@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format cluster constraints bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
+.PHONY: help demo test lint format cluster constraints protocol bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -33,6 +33,9 @@ constraints: ## Pin every dependency anew in constraints.txt (UPGRADE=1 for the 
 	@uv=$$(scripts/setup uv) && "$$uv" pip compile pyproject.toml --all-extras --group dev --group go -o constraints.txt -q \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade)
+
+protocol: setup-test ## Compile the protocol that KEDA speaks with the controller
+	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. controller/keda/externalscaler.proto
 
 bench-forecast: setup-test ## Measure accuracy on real traces, against simple baselines and LightGBM (hours)
 	@$(BIN)/python -m benchmarks.forecast

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     MANY_HPAS = "ManyHPAs"
     KEDA_OWNS_HPA = "KEDAOwnsHPA"
     HPA_EXISTS = "HPAExists"
+    SCALER_OFF = "ScalerOff"  # KEDA would not be answered
     LEAD_TOO_LONG = "LeadTooLong"  # new pods take longer to start than the forecast reaches
     DEMAND_AT_FAULT = "DemandAtFault"  # the query has to be mended
     DEMAND_UNKNOWN = "DemandUnknown"

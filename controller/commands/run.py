@@ -14,6 +14,8 @@ from typing import Annotated
 import typer
 
 from controller.commands import options as k
+from controller.keda.board import OpinionBoard
+from controller.keda.server import ScalerServer, ScalerSettings
 from controller.live.process import Process, ProcessSettings
 from controller.live.prometheus_pool import PrometheusPool
 from predictor import access_options as o
@@ -21,7 +23,8 @@ from predictor.client import ForecastClient
 from predictor.client import Settings as ClientSettings
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-_SERVERS, _TIMING = "Servers", "Timing"
+_CYCLES_OF_AN_OPINION = 3  # that nobody renews: so many cycles may fail
+_SERVERS, _TIMING, _KEDA = "Servers", "Timing", "KEDA"
 
 
 def run(
@@ -51,6 +54,17 @@ def run(
     ] = 300,
     host: Annotated[str, typer.Option(help="Address of metrics and probes.")] = "0.0.0.0",  # noqa: S104 - see Process
     port: Annotated[int, typer.Option(help="Port of metrics and probes.")] = 8081,
+    keda_host: Annotated[
+        str, typer.Option(help="Address of the scaler that KEDA asks.", rich_help_panel=_KEDA)
+    ] = "0.0.0.0",  # noqa: S104 - see ScalerSettings
+    keda_port: Annotated[int, typer.Option(help="Its port; 0 is none.", rich_help_panel=_KEDA)] = 6000,
+    keda_tls_cert: Annotated[
+        Path | None, typer.Option(help="Its certificate, PEM; read again when it changes.", rich_help_panel=_KEDA)
+    ] = None,
+    keda_tls_key: Annotated[Path | None, typer.Option(help="Key of the certificate.", rich_help_panel=_KEDA)] = None,
+    keda_tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Only clients with a certificate of this CA.", rich_help_panel=_KEDA)
+    ] = None,
     bearer_token_file: o.TokenFile = None,
     user: o.User = None,
     password_file: o.PasswordFile = None,
@@ -114,13 +128,29 @@ def run(
         renew_seconds=lease_seconds * 2 / 3,
         retry_seconds=lease_seconds * 2 / 15,
     )
+    keda = None
+    if keda_port:
+        keda = ScalerSettings(keda_host, keda_port, keda_tls_cert, keda_tls_key, keda_tls_client_ca)
     with ExitStack() as open_things:
         api = k.connect(kubeconfig, context, name)
         open_things.callback(api.close)
         forecast_client = open_things.enter_context(ForecastClient(client))
         server = PrometheusPool(access)
         open_things.callback(server.close)
-        process = Process(settings, api, server, forecast_client, version=k.installed_version())
+        board = OpinionBoard(_CYCLES_OF_AN_OPINION * cycle)
+        process = Process(
+            settings,
+            api,
+            server,
+            forecast_client,
+            version=k.installed_version(),
+            publishers=(board,),
+            followers=(board,),
+            has_scaler=keda is not None,
+        )
+        if keda is not None:
+            scaler = ScalerServer(keda, board, process.metrics.registry)
+            open_things.callback(scaler.close)
         for ending in (signal.SIGTERM, signal.SIGINT):
             signal.signal(ending, lambda *_: process.stop())
         typer.echo(f"forescale controller {name}: metrics on http://{host}:{process.web.port}/metrics", err=True)

@@ -60,6 +60,11 @@ class Leadership:
         """Whether this process may write now."""
         return self._monotonic() < self._held_until
 
+    @property
+    def hears_leader(self) -> bool:
+        """Whether somebody, perhaps this process, has renewed the lease lately."""
+        return self.is_leading or self._monotonic() - self._observed[1] <= self._lease_seconds
+
     def check(self) -> None:
         """Raises NotLeadingError unless this process may write now."""
         if not self.is_leading:

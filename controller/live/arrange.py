@@ -31,8 +31,11 @@ class Setup(NamedTuple):
         return self.refusal is None
 
 
-def arrange(resources: Iterable[Resource], hpas: Iterable[Hpa]) -> dict[Key, Setup]:
-    """Every resource with its HPA or its refusal; of several on one target the oldest has it."""
+def arrange(resources: Iterable[Resource], hpas: Iterable[Hpa], *, has_scaler: bool = True) -> dict[Key, Setup]:
+    """Every resource with its HPA or its refusal; of several on one target the oldest has it.
+
+    has_scaler: whether KEDA is answered.
+    """
     by_target: dict[TargetKey, list[Hpa]] = {}
     for hpa in hpas:
         by_target.setdefault(hpa.target, []).append(hpa)
@@ -41,7 +44,7 @@ def arrange(resources: Iterable[Resource], hpas: Iterable[Hpa]) -> dict[Key, Set
     for resource in sorted(resources, key=lambda one: (one.created_at, one.key)):
         holder = taken.setdefault(resource.target, resource.key)
         found = by_target.get(resource.target, [])
-        refusal = _taken(resource, holder) or _refused(resource, found)
+        refusal = _taken(resource, holder) or _refused(resource, found, has_scaler=has_scaler)
         setups[resource.key] = Setup(resource, found[0] if len(found) == 1 else None, refusal)
     return setups
 
@@ -56,7 +59,7 @@ def _taken(resource: Resource, holder: Key) -> Refusal | None:
     )
 
 
-def _refused(resource: Resource, found: list[Hpa]) -> Refusal | None:
+def _refused(resource: Resource, found: list[Hpa], *, has_scaler: bool) -> Refusal | None:
     target, actuator = resource.target, resource.spec.actuator
     match actuator:
         case ActuatorKind.HPA_MIN_REPLICAS:
@@ -84,8 +87,29 @@ def _refused(resource: Resource, found: list[Hpa]) -> Refusal | None:
                     f"{target} has the HorizontalPodAutoscaler {found[0].key.name}, which would scale it back; use "
                     "actuator: HPAMinReplicas, or KEDA where KEDA made it",
                 )
-        case ActuatorKind.KEDA | ActuatorKind.METRIC:
+        case ActuatorKind.KEDA:
+            return _refused_by_keda(resource, found, has_scaler=has_scaler)
+        case ActuatorKind.METRIC:
             pass
+    return None
+
+
+def _refused_by_keda(resource: Resource, found: list[Hpa], *, has_scaler: bool) -> Refusal | None:
+    if not has_scaler:
+        return Refusal(Reason.SCALER_OFF, "the controller answers no triggers: it was started with --keda-port=0")
+    own = [hpa.key.name for hpa in found if not hpa.is_kedas]
+    if own:
+        return Refusal(
+            Reason.HPA_EXISTS,
+            f"{resource.target} has the HorizontalPodAutoscaler {own[0]}, which KEDA did not make and does not read; "
+            "use actuator: HPAMinReplicas",
+        )
+    if not found:
+        return Refusal(
+            Reason.NO_HPA,
+            f"KEDA scales {resource.target} by no HPA yet; create a ScaledObject for it with a trigger of type "
+            "external-push that asks this controller",
+        )
     return None
 
 

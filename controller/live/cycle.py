@@ -110,17 +110,20 @@ class Cycle:
         delays: Delays,
         make_scorekeeper: Callable[[Resource], Scorekeeper],
         publishers: Iterable[Publisher] = (),
+        has_scaler: bool = True,
     ) -> None:
+        """has_scaler: whether KEDA is answered."""
         self._cluster, self._demand, self._forecasts = cluster, demand, forecasts
         self._executor, self._delays = executor, delays
         self._make_scorekeeper, self._publishers = make_scorekeeper, tuple(publishers)
+        self._has_scaler = has_scaler
         self.workloads: dict[Key, Workload] = {}
         self.records = DecisionBook()
 
     def run(self, now: datetime) -> Tally:
         """Once for everything.  Raises NotLeadingError when leadership ended under way; nothing is written after it."""
         hpas = list(self._cluster.hpas())
-        setups = arrange(self._cluster.resources(), hpas)
+        setups = arrange(self._cluster.resources(), hpas, has_scaler=self._has_scaler)
         self._forget(setups)
         tally = Tally(resources=len(setups))
         found, told = self._read(setups, now)

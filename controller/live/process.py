@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 from controller.hpa import ControllerSettings
 from controller.kube.api import KubeApi
@@ -32,6 +33,15 @@ _THREADS = 8
 _LEAST_SECONDS_BETWEEN = 1.0  # however often resources change
 _DEAD_AFTER_CYCLES = 8
 _SYNC_SECONDS = 60.0
+_STAND_BY_SECONDS = 1.0
+
+
+class Follower(Protocol):
+    """Who answers for the leader while this process stands by: KEDA asks any of them."""
+
+    def follow(self, resources: Iterable[Resource]) -> None:
+        """What the leader says that it does."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +79,8 @@ class Process:
         *,
         version: str,
         publishers: Iterable[Publisher] = (),
+        followers: Iterable[Follower] = (),
+        has_scaler: bool = True,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.settings, self._clock, self._server = settings, clock, server
@@ -98,7 +110,8 @@ class Process:
         self._demand = DemandReader(server, self._executor)
         self._forecasts = ForecastReader(forecasts)
         self.metrics = ControllerMetrics(lambda: self.leadership.is_leading, version)
-        self._publishers = (self.metrics, *publishers)
+        self._has_scaler = has_scaler
+        self._publishers, self._followers = (self.metrics, *publishers), tuple(followers)
         self.cycle: Cycle = self._new_cycle(Continuity(self._hpa_settings, {}))
         self._cycled_at: float | None = None
         self.web = Web(
@@ -123,8 +136,7 @@ class Process:
         try:
             while not self._stop.is_set():
                 if not self.leadership.is_leading:
-                    self._wake.wait(1.0)
-                    self._wake.clear()
+                    self._stand_by()
                     continue
                 self._lead()
         finally:
@@ -132,6 +144,14 @@ class Process:
             self.cluster.stop()
             self._executor.shutdown(wait=False, cancel_futures=True)
             self.web.close()
+
+    def _stand_by(self) -> None:
+        if self.leadership.hears_leader and self.cluster.is_synced:
+            resources = self.cluster.resources()
+            for follower in self._followers:
+                follower.follow(resources)
+        self._wake.wait(_STAND_BY_SECONDS)
+        self._wake.clear()
 
     def _lead(self) -> None:
         """Cycles until leadership ends.  What an earlier leader knew is taken from the cluster and from Prometheus."""
@@ -193,6 +213,7 @@ class Process:
             delays=Delays(self.settings.cycle_seconds, self.settings.hpa_sync_seconds),
             make_scorekeeper=make,
             publishers=self._publishers,
+            has_scaler=self._has_scaler,
         )
 
     def _is_live(self) -> tuple[bool, str]:

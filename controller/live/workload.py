@@ -95,7 +95,8 @@ class Workload:
             self.horizon_seconds = told.forecast.horizon * told.forecast.step_seconds
         if found.demand is not None:
             self.peak.add(now, found.demand)
-        bounds = bounds_of(resource.spec, None if hpa is None else hpa.user_bounds)
+        users = _bounds_without_us(setup)
+        bounds = bounds_of(resource.spec, users)
         control = delays.control_seconds(resource.spec.lead.metric_delay_seconds)
         longest = max(self.horizon_seconds - control, 0.0)
         if startup.seconds > longest:
@@ -137,7 +138,7 @@ class Workload:
             seen,
             outcome.decision,
             self.memory,
-            users_minimum=spec.min_replicas if hpa is None else hpa.user_bounds.lowest,
+            users_minimum=spec.min_replicas if users is None else users.lowest,
         )
         if outcome.too_slow is not None and not outcome.decision.has_opinion:
             outcome.reason = outcome.too_slow.reason
@@ -169,6 +170,11 @@ class Workload:
             self.memory = Memory(floor=status.floor, opinion_at=now)
 
 
-def user_bounds(setup: Setup) -> Bounds:
-    """Between which the user lets the target be."""
-    return bounds_of(setup.resource.spec, None if setup.hpa is None else setup.hpa.user_bounds)
+def _bounds_without_us(setup: Setup) -> Bounds | None:
+    spec, hpa = setup.resource.spec, setup.hpa
+    if hpa is None:
+        return None
+    # KEDA's HPA says 1 also where its ScaledObject lets the target sleep: that we may wake it up, the user says here.
+    if spec.actuator is ActuatorKind.KEDA and spec.bounds.min_replicas == 0:
+        return Bounds(0, hpa.user_bounds.highest)
+    return hpa.user_bounds

@@ -112,7 +112,7 @@ def test_a_fault_does_no_harm(fault: Fault, world: World, rows: list[Row]) -> No
     finally:
         observer.close()
     short = observer.shortfalls(since)
-    stray = stray_writes([each for each in world.cluster.audit() if each.at > began])
+    stray = [each for each in stray_writes(world.cluster.audit()) if each.at > began]
     gap = score_gap(world)
     rows.append(Row(fault.name, lasted, len(observer.looks), len(short), len(stray), gap, floors, recovery))
 

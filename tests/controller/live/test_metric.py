@@ -65,7 +65,7 @@ def test_an_hpa_follows_the_recommendation_beside_its_own_metric_and_is_let_go_w
     assert world.hpa["spec"]["minReplicas"] == 2, "nothing is written to the HPA"
     assert (world.autoscaler["status"].get("hpaAloneReplicas") or 0) < 30, "the twin does not follow our own metric"
 
-    admin.delete(autoscalers(world.namespace, "agent"))
+    admin.merge(autoscalers(world.namespace, "agent"), {"spec": {"paused": True}})
     wait_until(lambda: replicas(world.cluster, world.namespace, APP) < 25, "its own metric decides again", 90)
 
 

@@ -119,6 +119,7 @@ class Controller:
 
     name: str
     port: int
+    keda_port: int
     command: list[str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
@@ -253,15 +254,16 @@ def a_controller(
     cluster: Cluster, name: str, prometheus_url: str, forecasts_url: str, folder: Path, *more: str, port: int = 0
 ) -> Controller:
     """Not started yet."""
-    port = port or free_port()
+    port, keda_port = port or free_port(), free_port()
     config = cluster.kubeconfig_for(ACCOUNT, HOME, seconds=7200)
     command = [
         sys.executable, "-m", "forescale", "controller", "run", f"--kubeconfig={config}",
         f"--prometheus={prometheus_url}", f"--forecasts={forecasts_url}", "--cycle=1", "--hpa-sync=2",
         "--downscale-stabilization=5", f"--lease-seconds={LEASE_SECONDS}", f"--lease-namespace={HOME}",
-        "--host=127.0.0.1", f"--port={port}", f"--identity={name}", *more,
+        "--host=127.0.0.1", f"--port={port}", f"--identity={name}", "--keda-host=127.0.0.1",
+        f"--keda-port={keda_port}", *more,
     ]  # fmt: skip
-    return Controller(name, port, command, folder / f"controller-{name}.log")
+    return Controller(name, port, keda_port, command, folder / f"controller-{name}.log")
 
 
 @contextmanager
@@ -274,8 +276,9 @@ def a_world(
     controllers: int = 1,
     startup_seconds: int = 3,
     lowest: int = 2,
+    has_hpas: bool = True,
 ) -> Iterator[World]:
-    """Ready: forecasts are calibrated, and the HPAs scale."""
+    """Ready: forecasts are calibrated, and the HPAs scale; without them nobody answers for external metrics yet."""
     with ExitStack() as stack:
         metric_gate, forecast_gate = stack.enter_context(a_gate()), stack.enter_context(a_gate())
         ports = [free_port() for _ in range(controllers)]
@@ -299,11 +302,12 @@ def a_world(
         running.wait_until_warm()
         forecast_gate.turn(target=int(running.url.rpartition(":")[2]))
         install(cluster)
-        # Around the gate: what the HPA alone would hold is known even while we are blind.
-        start_prometheus_adapter(cluster, prometheus.url, ADAPTER_RULES)
+        if has_hpas:  # around the gate: what the HPA alone would hold is known even while we are blind
+            start_prometheus_adapter(cluster, prometheus.url, ADAPTER_RULES)
         for name in (APP, "alone"):
             cluster.admin.create(deployments(namespace), a_deployment(name, startup_seconds=startup_seconds))
-            cluster.admin.create(hpas(namespace), an_exact_hpa(name, lowest=lowest))
+            if has_hpas:
+                cluster.admin.create(hpas(namespace), an_exact_hpa(name, lowest=lowest))
         ours = [
             a_controller(cluster, f"c{at}", metric_gate.url, forecast_gate.url, folder, port=port)
             for at, port in enumerate(ports)
