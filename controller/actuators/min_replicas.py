@@ -68,24 +68,23 @@ class MinReplicas:
         raise AssertionError("unreachable")
 
     def _restore(self, hpa: Hpa) -> Hpa:
-        value, owners = hpa.user_min_replicas, hpa.user_owners
-        path, version = _path(hpa.key), hpa.resource_version
-        is_default = not owners and value == 1  # nobody's: the API server fills it in when we let go
-        if (hpa.min_replicas != value or hpa.is_raised) and not is_default:
-            for owner in owners or (Owner("", "Update"),):
-                if owner.applies:
-                    now = self._api.get(path)
-                    body = applied_by(now, owner.manager)
-                    body["metadata"]["resourceVersion"] = version
-                    body.setdefault("spec", {})["minReplicas"] = value
-                    changed = self._api.apply(path, body, manager=owner.manager)
-                else:
-                    body = {"metadata": {"resourceVersion": version, "uid": hpa.uid}, "spec": {"minReplicas": value}}
-                    changed = self._api.merge(path, body, manager=owner.manager or f"{MANAGER}-restore")
-                version = changed["metadata"]["resourceVersion"]
+        value, path, version = hpa.user_min_replicas, _path(hpa.key), hpa.resource_version
+        for owner in _heirs(hpa):
+            if owner.applies:
+                now = self._api.get(path)
+                body = applied_by(now, owner.manager)
+                body["metadata"]["resourceVersion"] = version
+                body.setdefault("spec", {})["minReplicas"] = value
+                changed = self._api.apply(path, body, manager=owner.manager)
+            else:
+                body = {"metadata": {"resourceVersion": version, "uid": hpa.uid}, "spec": {"minReplicas": value}}
+                changed = self._api.merge(path, body, manager=owner.manager or f"{MANAGER}-restore")
+            version = changed["metadata"]["resourceVersion"]
         # With nothing in it, our configuration owns nothing: the record goes, and what others own stays.
-        empty = _applied(hpa, version)
-        found = self._took(self._api.apply(path, empty, manager=MANAGER))
+        last = _applied(hpa, version)
+        if hpa.has_damaged_record and {owner.manager for owner in hpa.owners} == {MANAGER}:
+            last["spec"] = {"minReplicas": value}  # nobody is known to give it to: let go of, it would fall to 1
+        found = self._took(self._api.apply(path, last, manager=MANAGER))
         if found.record is not None or found.has_damaged_record:  # it was written by somebody else's copy of it
             gone: Json = {"metadata": {"annotations": {RECORD: None}, "resourceVersion": found.resource_version}}
             found = self._took(self._api.merge(path, gone, manager=f"{MANAGER}-restore"))
@@ -102,6 +101,16 @@ class MinReplicas:
         except NotFoundError:
             return None
         return found if found.uid == hpa.uid else None
+
+
+def _heirs(hpa: Hpa) -> tuple[Owner, ...]:
+    """In whose names the user's minimum has still to be written."""
+    if not hpa.user_owners and hpa.user_min_replicas == 1:
+        return ()  # nobody's: the API server fills it in when we let go
+    if hpa.min_replicas != hpa.user_min_replicas or hpa.is_raised:
+        return hpa.user_owners or (Owner("", "Update"),)
+    # It is in force again.  An earlier attempt may have ended before all who apply it had it back.
+    return tuple(owner for owner in hpa.user_owners if owner.applies and owner not in hpa.owners)
 
 
 def raise_body(hpa: Hpa, floor: int, resource: Key) -> Json:

@@ -119,9 +119,19 @@ class Hpa(NamedTuple):
     @property
     def user_owners(self) -> tuple[Owner, ...]:
         """Whose it is to be when we give it back."""
-        if self.record is None or self.min_replicas != self.record.floor:
-            return tuple(owner for owner in self.owners if owner.manager != MANAGER)
-        return self.record.owners
+        others = tuple(owner for owner in self.owners if owner.manager != MANAGER)
+        if self.record is None:
+            return others
+        if self.min_replicas == self.record.floor or self._is_partly_given_back:
+            return self.record.owners
+        return others
+
+    @property
+    def _is_partly_given_back(self) -> bool:
+        """Whether the user's value is in force again, and nobody owns it but those whose it was."""
+        record = self.record
+        owners = {owner for owner in self.owners if owner.manager != MANAGER}
+        return record is not None and self.min_replicas == record.min_replicas and owners <= set(record.owners)
 
     @property
     def is_reverted(self) -> bool:
