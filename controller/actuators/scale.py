@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 
 from controller.kube.api import KubeApi
-from controller.kube.errors import KubeError
+from controller.kube.errors import ConflictError, KubeError
 from controller.resource.resource import Resource
 
 MANAGER = "forescale"
+_ATTEMPTS = 3
 
 
 class Scale:
@@ -21,17 +22,28 @@ class Scale:
         self._lock = threading.Lock()
 
     def set(self, resource: Resource, replicas: int) -> bool:
-        """Whether replicas had to be changed; raises KubeError, with the version that was read insisted on."""
+        """Whether replicas had to be changed; raises KubeError.
+
+        The version that was read is insisted on, and read anew while nobody else has changed the replicas: every pod
+        that becomes Ready changes the version too.
+        """
         path = f"{self._path(resource)}/scale"
         now = self._api.get(path)
-        if now.get("spec", {}).get("replicas", 0) == replicas:
+        found = now.get("spec", {}).get("replicas", 0)
+        if found == replicas:
             return False
-        body = {
-            "metadata": {"resourceVersion": now["metadata"]["resourceVersion"]},
-            "spec": {"replicas": replicas},
-        }
-        self._api.merge(path, body, manager=MANAGER)
-        return True
+        for attempt in range(_ATTEMPTS):
+            version = now["metadata"]["resourceVersion"]
+            try:
+                body = {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}
+                self._api.merge(path, body, manager=MANAGER)
+            except ConflictError:
+                now = self._api.get(path)
+                if attempt == _ATTEMPTS - 1 or now.get("spec", {}).get("replicas", 0) != found:
+                    raise
+            else:
+                return True
+        raise AssertionError("unreachable")
 
     def _path(self, resource: Resource) -> str:
         ref = resource.spec.scale_target_ref

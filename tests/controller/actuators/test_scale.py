@@ -60,23 +60,35 @@ def test_a_target_or_a_group_that_is_not_there_is_told(api: KubeApi, shop: str) 
 
 
 class Meddled(KubeApi):
-    """Somebody scales between our look and our write."""
+    """Somebody writes between our look and our write."""
 
-    def __init__(self, api: KubeApi) -> None:
-        self.api = api
+    def __init__(self, api: KubeApi, path: str, body: Json) -> None:
+        self.api, self.path, self.body = api, path, body
 
     def get(self, path: str, params: object = None) -> Json:
         return self.api.get(path)
 
     def merge(self, path: str, body: Json, *, manager: str) -> Json:
-        self.api.merge(path, {"spec": {"replicas": 7}}, manager="somebody")
+        if self.body:
+            self.api.merge(self.path, self.body, manager="somebody")
+            self.body = {}
         return self.api.merge(path, body, manager=manager)
 
 
 def test_replicas_that_somebody_else_sets_meanwhile_are_not_overwritten_unseen(api: KubeApi, shop: str) -> None:
+    path = deployments(shop, "meddled")
     api.create(deployments(shop), a_deployment("meddled", replicas=2))
 
     with pytest.raises(ConflictError):
-        Scale(Meddled(api)).set(a_resource(shop, "meddled"), 5)
+        Scale(Meddled(api, path, {"spec": {"replicas": 7}})).set(a_resource(shop, "meddled"), 5)
 
-    assert api.get(deployments(shop, "meddled"))["spec"]["replicas"] == 7
+    assert api.get(path)["spec"]["replicas"] == 7
+
+
+def test_another_change_meanwhile_does_not_keep_replicas_from_being_set(api: KubeApi, shop: str) -> None:
+    path = deployments(shop, "busy")
+    api.create(deployments(shop), a_deployment("busy", replicas=2))
+
+    assert Scale(Meddled(api, path, {"metadata": {"annotations": {"a": "b"}}})).set(a_resource(shop, "busy"), 5)
+
+    assert api.get(path)["spec"]["replicas"] == 5
