@@ -219,6 +219,7 @@ def _start_control_plane(cluster: Cluster, etcd: Path, kubernetes: Path, port: i
             f"--service-account-signing-key-file={pki.service_accounts[1]}",
             "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=RBAC", "--token-auth-file=tokens.csv",
             "--allow-privileged", "--audit-policy-file=audit-policy.yaml", "--audit-log-path=audit.jsonl",
+            "--audit-log-maxsize=100000",  # megabytes: one file, from which `audit` reads on
             "--shutdown-delay-duration=0", "--endpoint-reconciler-type=none",
         ],
     )  # fmt: skip
