@@ -33,9 +33,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class Scaler:
     """The service."""
 
-    def __init__(self, board: OpinionBoard, registry: CollectorRegistry | None = None) -> None:
-        """registry: where requests and streams are counted."""
-        self._board = board
+    def __init__(
+        self, board: OpinionBoard, registry: CollectorRegistry | None = None, *, repeat_seconds: float = 30.0
+    ) -> None:
+        """registry: where requests and streams are counted.  repeat_seconds: between pushes without a change."""
+        self._board, self._repeat_seconds = board, repeat_seconds
         self._streams: dict[Key, set[asyncio.Queue[bool]]] = {}
         self._active: dict[Key, bool] = {}
         self._news = asyncio.Event()
@@ -80,14 +82,21 @@ class Scaler:
         )
 
     async def stream_is_active(self, ref: pb.ScaledObjectRef, context: Context) -> AsyncIterator[pb.IsActiveResponse]:
-        """The present state at once, then every change of it."""
+        """The present state at once, then every change of it.
+
+        That it is active is said again and again: KEDA forgets a push of which its own write failed.
+        """
         key = key_of(ref)
         changes: asyncio.Queue[bool] = asyncio.Queue()
         with self._counted("StreamIsActive"), self._listening(key, changes):
             said = self._board.floor_of(key) > 0
             yield pb.IsActiveResponse(result=said)
             while True:
-                is_active = await changes.get()
+                try:
+                    is_active = await asyncio.wait_for(changes.get(), self._repeat_seconds if said else None)
+                except TimeoutError:
+                    yield pb.IsActiveResponse(result=said)
+                    continue
                 if is_active != said:
                     said = is_active
                     yield pb.IsActiveResponse(result=said)

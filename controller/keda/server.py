@@ -26,7 +26,8 @@ _START_SECONDS = 30.0
 class ScalerSettings:
     """Where KEDA finds the scaler.
 
-    certificate, key: both or none.  client_ca: only clients with a certificate of it are answered.
+    certificate, key: both or none.  client_ca: only clients with a certificate of it are answered.  repeat_seconds:
+    between pushes to KEDA that a target is still to be awake.
     """
 
     host: str = "0.0.0.0"  # noqa: S104 - KEDA comes from outside the pod
@@ -34,6 +35,7 @@ class ScalerSettings:
     certificate: Path | None = None
     key: Path | None = None
     client_ca: Path | None = None
+    repeat_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if (self.certificate is None) != (self.key is None):
@@ -83,7 +85,7 @@ class ScalerServer:
             self._loop.close()
 
     async def _serve(self, credentials: grpc.ServerCredentials | None) -> None:
-        self._scaler = Scaler(self._board, self._registry)
+        self._scaler = Scaler(self._board, self._registry, repeat_seconds=self._settings.repeat_seconds)
         # Without this option a second server on the port would take half of the questions.
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((self._scaler.handler(),))
@@ -102,6 +104,10 @@ class ScalerServer:
         await self._stopping.wait()
         watching.cancel()
         await server.stop(_GRACE_SECONDS)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:  # streams end where they wait, before the loop does
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _credentials(settings: ScalerSettings) -> grpc.ServerCredentials:

@@ -55,6 +55,17 @@ def test_a_stream_tells_the_present_state_and_then_each_change() -> None:
         assert not next(stream).result
 
 
+def test_that_a_target_is_to_be_awake_is_pushed_again_and_again() -> None:
+    board = OpinionBoard(45.0)
+    board.follow([an_acting_resource(7)])
+    with a_scaler(board, repeat_seconds=0.1) as server, asking(server.port) as client:
+        stream = client.stream_is_active(a_ref(), timeout=30)
+        assert [next(stream).result for _ in range(4)] == [True] * 4
+
+        board.follow([])
+        assert False in (next(stream).result for _ in range(50))
+
+
 def test_an_opinion_that_expires_is_told_of_too() -> None:
     board = OpinionBoard(1.0)
     board.follow([an_acting_resource(7, guardrails={"holdSeconds": 0})])
