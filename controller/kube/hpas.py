@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from controller.capacity import MOST_REPLICAS
 from controller.hpa.quantity import parse_nano, to_milli
 from controller.resource.resource import Bounds, Key, TargetKey
 from predictor.errors import InputError
@@ -63,15 +64,16 @@ class Record(NamedTuple):
             raw = json.loads(text)
             owners = tuple(Owner(str(each["manager"]), str(each["operation"])) for each in raw["owners"])
             last = raw.get("lastApplied")
-            return cls(
+            found = cls(
                 int(raw["minReplicas"]),
                 owners,
                 int(raw["floor"]),
                 str(raw["resource"]),
                 None if last is None else int(last),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return None
+        return found if 0 <= found.min_replicas <= found.floor <= MOST_REPLICAS else None
 
 
 class Current(NamedTuple):
@@ -187,9 +189,9 @@ def _last_applied(text: str | None) -> int | None:
         return None
     try:
         value = json.loads(text)["spec"].get("minReplicas", 1)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and 0 <= value <= MOST_REPLICAS else None
 
 
 def _readings(metrics: Any, current: Any) -> Iterator[Current]:

@@ -90,7 +90,7 @@ class Reflector(Generic[_T]):
         """Take in the answer to a write of ours, before the watch tells of it."""
         meta = manifest["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
-        row = self._reduce(manifest)
+        row = self._reduced(manifest)
         with self._lock:
             if row is not None and key in self._versions and _is_later(meta["resourceVersion"], self._versions[key]):
                 self._rows[key], self._versions[key] = row, meta["resourceVersion"]
@@ -127,7 +127,7 @@ class Reflector(Generic[_T]):
         rows: dict[_Id, _T] = {}
         versions: dict[_Id, str] = {}
         for item in items:
-            row = self._reduce(item)
+            row = self._reduced(item)
             if row is not None:
                 meta = item["metadata"]
                 key = (meta.get("namespace", ""), meta["name"])
@@ -166,7 +166,7 @@ class Reflector(Generic[_T]):
         if kind == "BOOKMARK":
             return
         key = (meta.get("namespace", ""), meta["name"])
-        row = None if kind == "DELETED" else self._reduce(item)
+        row = None if kind == "DELETED" else self._reduced(item)
         with self._lock:
             before = self._rows.get(key)
             if row is None:
@@ -177,6 +177,15 @@ class Reflector(Generic[_T]):
         if self._seen is not None:
             self._seen(str(kind), before, row)
         self._tell()
+
+    def _reduced(self, item: Json) -> _T | None:
+        """One object that cannot be read must not blind us to all others."""
+        try:
+            return self._reduce(item)
+        except Exception:
+            meta = item.get("metadata") or {}
+            log.exception("%s: %s/%s cannot be read", self.path, meta.get("namespace"), meta.get("name"))
+            return None
 
     def _heard(self) -> None:
         self._fresh_at, self.error = time.monotonic(), None
