@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format cluster constraints protocol bench-forecast bench-policy bench-simulator bench-api bench-serving bench-training clean
+.PHONY: help demo test lint format cluster constraints protocol bench-forecast bench-policy bench-simulator bench-api bench-controller bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -49,6 +49,9 @@ bench-simulator: setup-test ## Measure how many simulated weeks a second the sim
 bench-api: setup-test ## Measure the forecast server: reads, cycles, memory, start
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks.api
 
+bench-controller: setup-test cluster ## Measure the controller at a thousand resources, on a real API server
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks.controller
+
 bench-serving: setup-test ## Measure how long a forecast takes, alone and in a batch
 	@$(BIN)/python -m benchmarks.serving
 
@@ -79,4 +82,4 @@ check-types:
 	@$(BIN)/mypy
 
 pytest: setup-test
-	@$(ONE_THREAD) $(BIN)/pytest -n auto --dist worksteal $(PYTEST_ARGS)
+	@$(ONE_THREAD) scripts/run-tests $(PYTEST_ARGS)

@@ -40,6 +40,7 @@ class Look:
     has_record: bool
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(700)
 def test_pods_are_ready_before_each_foreseen_peak_and_the_hpa_alone_is_late(
     cluster: Cluster, far_model: Path, tmp_path: Path

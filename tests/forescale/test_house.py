@@ -92,7 +92,7 @@ def test_every_pin_has_a_hash() -> None:
 def test_every_range_has_an_upper_bound_or_calendar_versions(requirement: str) -> None:
     # Arrow's majors come quarterly, stubs follow the calendar of what they describe.
     assert "<" in requirement or name_of(requirement) in {
-        "pyarrow", "pandas-stubs", "types-pyyaml", "types-requests",
+        "pyarrow", "pandas-stubs", "types-grpcio", "types-protobuf", "types-pyyaml", "types-requests",
     }  # fmt: skip
 
 
@@ -193,12 +193,16 @@ def test_bare_make_lists_every_target_meant_for_people() -> None:
 
     targets = re.findall(r"^make ([a-z-]+) ", listed, flags=re.MULTILINE)
     assert targets == [
-        "help", "demo", "test", "lint", "format", "cluster", "constraints",
-        "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-serving", "bench-training", "clean",
+        "help", "demo", "test", "lint", "format", "cluster", "constraints", "protocol",
+        "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-controller", "bench-serving",
+        "bench-training", "clean",
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("script", ["scripts/setup", "scripts/build-prometheus3", "scripts/build-cluster", ".ci/run"])
+@pytest.mark.parametrize(
+    "script",
+    ["scripts/setup", "scripts/build-prometheus3", "scripts/build-cluster", "scripts/run-tests", ".ci/run"],
+)
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = ROOT / script
 

@@ -22,6 +22,8 @@ from tests.controller.live.observer import Observer
 from tests.controller.live.world import ACCOUNT, HOME, LEASE_SECONDS, World, a_world
 from tests.servers.processes import ROOT, wait_until
 
+pytestmark = pytest.mark.alone
+
 _USER = f"system:serviceaccount:{HOME}:{ACCOUNT}"
 _PREFIX = "forescale_controller"
 _RECOVERY_SECONDS = 60

@@ -24,6 +24,8 @@ from tests.controller.live.world import (
 )
 from tests.servers.processes import wait_until
 
+pytestmark = pytest.mark.alone
+
 USER = f"system:serviceaccount:{HOME}:{ACCOUNT}"
 
 
