@@ -343,6 +343,7 @@ def a_cautious_autoscaler(**changed: Any) -> Json:
             "holdSeconds": 6,
             "scaleDownWindowSeconds": 5,
             "releaseRatioPerMinute": 1,
+            "collapseRatio": 0,  # looks back an hour: fifteen days here
         },
         "trust": {"minOutcomes": 20},
     }
