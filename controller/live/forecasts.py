@@ -67,7 +67,8 @@ def _told(answer: m.ForecastAnswer) -> Told:
     if answer.status != "ok":
         return Told(None, answer, answer.message or "", str(answer.reason or "Unavailable"))
     try:
-        return Told(forecast_of(answer), answer)
+        # The numbers once are enough: as lists they take four times the memory of all else that is known.
+        return Told(forecast_of(answer), answer.model_copy(update={"path": [], "window_max": None, "times": []}))
     except ValueError as error:
         return Told(None, answer, f"the answer cannot be used: {error}", "ForecastInvalid")
 

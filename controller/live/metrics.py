@@ -6,14 +6,16 @@ recommendation is 0 without an opinion, since an HPA that lacks a metric does no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from controller.live.score import HELP
 from controller.live.scoring import PREFIX
 from controller.live.workload import Workload
 from controller.resource.resource import Key
@@ -44,7 +46,7 @@ class ControllerMetrics:
 
     def publish(self, workloads: Mapping[Key, Workload], now: datetime) -> None:
         """Take over what a cycle found."""
-        self._collector.families = list(families(workloads))
+        self._collector.rows = snapshot(workloads)
 
 
 class _Workloads(Collector):
@@ -52,7 +54,7 @@ class _Workloads(Collector):
 
     def __init__(self, is_leading: Callable[[], bool], version: str) -> None:
         self._is_leading, self._version = is_leading, version
-        self.families: list[Metric] = []
+        self.rows: Sequence[Row] = ()
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is collected at registration."""
@@ -66,31 +68,52 @@ class _Workloads(Collector):
         yield build
         yield GaugeMetricFamily(f"{PREFIX}_leading", "1 while this process may write.", value=float(leads))
         if leads:
-            yield from self.families
+            yield from families(self.rows)
 
 
-def families(workloads: Mapping[Key, Workload]) -> Iterator[Metric]:
-    """Everything about every resource."""
-    gauges = {name: GaugeMetricFamily(name, text, labels=LABELS) for name, text in _GAUGES.items()}
-    counters: dict[str, CounterMetricFamily] = {}
-    for key, workload in workloads.items():
-        labels = list(key)
-        for name, value in _values(workload).items():
+class Row(NamedTuple):
+    """One resource's numbers, much smaller than the samples that a scrape makes of them."""
+
+    key: Key
+    gauges: tuple[float | None, ...]  # as _GAUGES has them
+    counters: tuple[float, ...]  # as _COUNTERS has them
+
+
+def snapshot(workloads: Mapping[Key, Workload]) -> list[Row]:
+    """Everything about every resource, at once: a scrape comes when it likes."""
+    return [Row(key, _gauges(workload), _counters(workload)) for key, workload in workloads.items()]
+
+
+def _gauges(workload: Workload) -> tuple[float | None, ...]:
+    found = _values(workload)
+    return tuple(found.get(name) for name in _GAUGES)
+
+
+def _counters(workload: Workload) -> tuple[float, ...]:
+    counts = workload.scorekeeper.counts.as_mapping()
+    return *(counts[name] for name in HELP), float(workload.reverts)
+
+
+def families(rows: Sequence[Row]) -> Iterator[Metric]:
+    """One after the other, so that the samples of all are never in memory together."""
+    for at, (name, text) in enumerate(_GAUGES.items()):
+        gauge = GaugeMetricFamily(name, text, labels=LABELS)
+        for row in rows:
+            value = row.gauges[at]
             if value is not None:
-                gauges[name].add_metric(labels, float(value))
-        for field, text, count in workload.scorekeeper.counters():
-            if field not in counters:
-                counters[field] = CounterMetricFamily(field, text, labels=LABELS)
-            counters[field].add_metric(labels, count)
-        reverts = counters.setdefault(
-            f"{PREFIX}_reverts",
-            CounterMetricFamily(f"{PREFIX}_reverts", "Times another manager put the floor back.", labels=LABELS),
-        )
-        reverts.add_metric(labels, workload.reverts)
-    yield from gauges.values()
-    yield from counters.values()
+                gauge.add_metric(row.key, float(value))
+        yield gauge
+    for at, (name, text) in enumerate(_COUNTERS.items()):
+        counter = CounterMetricFamily(name, text, labels=LABELS)
+        for row in rows:
+            counter.add_metric(row.key, row.counters[at])
+        yield counter
 
 
+_COUNTERS = {
+    **{f"{PREFIX}_{name}": text for name, text in HELP.items()},
+    f"{PREFIX}_reverts": "Times another manager put the floor back.",
+}
 _GAUGES = {
     "forescale_recommended_replicas": "Floor to follow; 0 when there is none, and unless the resource is to act.",
     "forescale_recommended_demand": "Demand that the recommendation is planned for, in the unit of the query.",

@@ -20,6 +20,7 @@ from controller.live.continuity import Continuity
 from controller.live.cycle import Cycle, Publisher
 from controller.live.demand import DemandReader, MetricServer
 from controller.live.forecasts import ForecastReader, ForecastServer
+from controller.live.memory import release_memory
 from controller.live.metrics import ControllerMetrics
 from controller.live.scoring import Scorekeeper
 from controller.live.web import Web
@@ -173,6 +174,7 @@ class Process:
             self.cluster.news.clear()
             begun = time.monotonic()
             self._once()
+            release_memory()
             due = max(begun + self.settings.cycle_seconds, time.monotonic())
             self._stop.wait(_LEAST_SECONDS_BETWEEN - (time.monotonic() - begun))
 

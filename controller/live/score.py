@@ -8,7 +8,7 @@ Active mode mean the same by a number, and a comparison is possible while we act
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 from controller.capacity import replicas_for
 
@@ -42,7 +42,7 @@ class Counts:
 
     def as_mapping(self) -> dict[str, float]:
         """By field name."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in HELP}
 
 
 HELP = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from controller.hpa import ControllerSettings
 from controller.live.alarms import AlarmBook
 from controller.live.arrange import Setup
-from controller.live.score import HELP, Counts, account
+from controller.live.score import Counts, account
 from controller.live.twin import HpaAlone, Starting, Totals, plan_of
 from controller.resource.resource import Bounds
 from controller.resource.spec import ActuatorKind
@@ -115,11 +114,6 @@ class Scorekeeper:
             under_minutes_hpa=int(counts.hpa_underprovisioned_seconds // 60),
             under_minutes=int(counts.forecast_underprovisioned_seconds // 60),
         )
-
-    def counters(self) -> Iterator[tuple[str, str, float]]:
-        """Name without `_total`, help and value of every counter."""
-        for name, value in self.counts.as_mapping().items():
-            yield f"{PREFIX}_{name}", HELP[name], value
 
     def scored_until(self) -> float | None:
         """Unix seconds up to which the counters count."""

@@ -26,7 +26,7 @@ from controller.live.continuity import Continuity
 from controller.live.cycle import Cycle
 from controller.live.demand import DemandReader, Rows
 from controller.live.forecasts import ForecastReader
-from controller.live.metrics import families
+from controller.live.metrics import families, snapshot
 from controller.live.workload import Delays, Workload
 from controller.resource.resource import Key, Resource
 from controller.resource.status import AutoscalerStatus
@@ -226,7 +226,7 @@ class Rehearsal:
     def scrape(self) -> None:
         """What the controller exports becomes what the metric server knows."""
         rows: list[tuple[Mapping[str, str], float]] = []
-        for family in families(self.cycle.workloads):
+        for family in families(snapshot(self.cycle.workloads)):
             rows += [(sample.labels | {"__name__": sample.name}, sample.value) for sample in family.samples]
         self.metrics.scraped = tuple(rows)
 
