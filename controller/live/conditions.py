@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from controller.vocabulary import Reason
 
 NUMBERS_EVERY = timedelta(seconds=30)
 _SLOW_NUMBERS_EVERY = timedelta(minutes=5)  # demand and scores change all the time, and nobody waits for them here
+_TAKEN_OVER_WITHIN = timedelta(minutes=1)
 _FAST = frozenset({"floor", "hpa_alone_replicas", "forecast_replicas", "replicas", "reverts", "startup_seconds"})
 
 
@@ -53,20 +55,37 @@ def conditions(
     return made
 
 
+def turn_of(name: str) -> float:
+    """Place of a resource among all, 0 to 1, so that not all are written in one cycle."""
+    return zlib.crc32(name.encode()) / 2**32
+
+
+def take_over(status: AutoscalerStatus, now: datetime, turn: float) -> datetime | None:
+    """As when to treat a status that an earlier controller wrote: its numbers follow within a minute, by turns.
+
+    None where nobody has written any.
+    """
+    return now - NUMBERS_EVERY + turn * _TAKEN_OVER_WITHIN if status.conditions else None
+
+
 def is_worth_writing(
-    before: AutoscalerStatus, after: AutoscalerStatus, written_at: datetime | None, now: datetime
+    before: AutoscalerStatus, after: AutoscalerStatus, written_at: datetime | None, now: datetime, turn: float = 0.0
 ) -> bool:
-    """Conditions and reasons at once, counts of replicas every half minute, other numbers every few minutes."""
+    """Conditions, reasons and floor at once, counts of replicas every half minute, other numbers every few minutes."""
     if _said(before) != _said(after) or before.floor != after.floor:
         return True
     if written_at is None:
         return before != after
-    age = now - written_at
-    if age < NUMBERS_EVERY:
+    if now - written_at < NUMBERS_EVERY:
         return False
     if any(getattr(before, name) != getattr(after, name) for name in _FAST):
         return True
-    return age >= _SLOW_NUMBERS_EVERY and before != after
+    return _turns(now, turn) > _turns(written_at, turn) and before != after
+
+
+def _turns(at: datetime, turn: float) -> int:
+    """How often the turn has come."""
+    return int(at.timestamp() / _SLOW_NUMBERS_EVERY.total_seconds() + turn)
 
 
 def _said(status: AutoscalerStatus) -> list[tuple[str, Verdict, str, int]]:

@@ -14,7 +14,7 @@ from controller.kube.events import EventType
 from controller.kube.hpas import Hpa
 from controller.kube.pods import PodBook
 from controller.live.arrange import Setup, arrange, orphans
-from controller.live.conditions import is_worth_writing
+from controller.live.conditions import is_worth_writing, take_over, turn_of
 from controller.live.demand import DemandReader, Found, Wanted
 from controller.live.forecasts import ForecastReader, Told
 from controller.live.notices import Notice, notices_of_conditions, notices_of_floor
@@ -159,7 +159,9 @@ class Cycle:
         told = forecasts.result()
         for key in wanted:
             if key not in self.workloads:
-                self.workloads[key] = Workload(key, self._make_scorekeeper(setups[key].resource))
+                resource = setups[key].resource
+                status_at = take_over(resource.status, now, turn_of(str(key)))
+                self.workloads[key] = Workload(key, self._make_scorekeeper(resource), status_at=status_at)
         self._seed_peaks(new, setups, now)
         return found, told
 
@@ -202,7 +204,7 @@ class Cycle:
         resource = outcome.setup.resource
         workload = self.workloads[resource.key]
         wanted = outcome.floor if outcome.acts else None
-        before = workload.floor
+        before = _floor_before(workload, outcome)
         try:
             match resource.spec.actuator:
                 case ActuatorKind.HPA_MIN_REPLICAS:
@@ -269,7 +271,7 @@ class Cycle:
         resource = workload.outcome.setup.resource
         status, before = status_of(workload, now), workload.status or resource.status
         self._tell(resource, notices_of_conditions(before, status), now)
-        if not is_worth_writing(before, status, workload.status_at, now):
+        if not is_worth_writing(before, status, workload.status_at, now, turn_of(str(resource.key))):
             return
         try:
             self._cluster.write_status(resource, status)
@@ -282,6 +284,15 @@ class Cycle:
     def _tell(self, resource: Resource, notices: Iterable[Notice], now: datetime) -> None:
         for kind, reason, note in notices:
             self._cluster.tell(resource, kind, reason, note, now)
+
+
+def _floor_before(workload: Workload, outcome: Outcome) -> int | None:
+    """The floor in force until now, also one that an earlier controller put there."""
+    hpa = outcome.setup.hpa
+    if workload.floor is not None or hpa is None or hpa.record is None or not hpa.is_raised:
+        return workload.floor
+    is_ours = hpa.record.resource == str(workload.key)
+    return hpa.record.floor if is_ours and workload.hpa_uid == "" else None
 
 
 def _wanted(setup: Setup) -> Wanted:

@@ -162,7 +162,7 @@ class Workload:
         """A floor in force was meant: it is held until forecasts are here again, not dropped at a restart."""
         self.has_started = True
         hpa, status = setup.hpa, setup.resource.status
-        self.reverts = status.reverts
+        self.reverts, self.changed_at = status.reverts, status.last_decision_time
         self.judge.recall(status)
         if hpa is not None and hpa.record is not None and setup.resource.spec.actuator is ActuatorKind.HPA_MIN_REPLICAS:
             self.memory = Memory(floor=hpa.record.floor, opinion_at=now)
