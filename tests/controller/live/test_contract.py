@@ -16,7 +16,7 @@ from tests.controller.live.rehearsal import ALONE, OURS, SHOP, Rehearsal, an_ans
 
 RAILS = {"staleAfterSeconds": 60, "holdSeconds": 60, "scaleDownWindowSeconds": 60}
 LEAD = {"type": "Fixed", "startupSeconds": 30}
-EXPIRY_SECONDS = 3600 + 60 + 60 + 60 + 600  # a peak forgotten, a forecast stale, held, stabilized, released
+EXPIRY_SECONDS = 60 + 60 + 60 + 600  # a forecast stale, its floor held, stabilized, released step by step
 
 
 @dataclass(frozen=True, slots=True)
