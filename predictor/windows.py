@@ -22,14 +22,19 @@ def trailing_mean(values: AnyFloat, window: int) -> FloatArray:
 
 def trailing_max(values: AnyFloat, window: int) -> FloatArray:
     """Highest of what was observed in the last `window` samples, NaN when none was."""
-    known = np.where(np.isfinite(values), values, -np.inf)
-    highest: FloatArray = _views(known, window, -np.inf).max(axis=-1).astype(np.float64)
+    highest: FloatArray = np.where(np.isfinite(values), values, -np.inf).astype(np.float64)
+    reach = 1  # doubles: a maximum may look at a sample twice
+    while reach < window:
+        shift = min(reach, window - reach)
+        highest[..., shift:] = np.maximum(highest[..., shift:], highest[..., :-shift])
+        reach += shift
     return np.where(np.isneginf(highest), np.nan, highest)
 
 
 def trailing_count(flags: npt.NDArray[np.bool_], window: int) -> npt.NDArray[np.int64]:
     """How many of the last `window` are true."""
-    count: npt.NDArray[np.int64] = _views(flags.astype(np.int64), window, 0).sum(axis=-1)
+    count: npt.NDArray[np.int64] = np.cumsum(flags, axis=-1, dtype=np.int64)
+    count[..., window:] -= count[..., :-window].copy()
     return count
 
 
