@@ -16,6 +16,7 @@ from controller.resource.resource import Resource
 from controller.resource.status import AutoscalerStatus, ScoreStatus
 from predictor.errors import InputError
 
+_PIPE_COLUMNS = 120
 _STYLES = {"True": "green", "False": "red", "Unknown": "yellow"}
 
 
@@ -51,6 +52,8 @@ def status(
         typer.echo(f"There are no PredictiveAutoscalers{where}; docs/controller.md shows how to make one.")
         return
     console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width, and a cut line is of no use there
+        console.width = max(console.width, _PIPE_COLUMNS)
     console.print(_table([Resource.from_manifest(each) for each in manifests]))
     for each in manifests:
         _print_details(console, Resource.from_manifest(each))
@@ -61,8 +64,8 @@ def _table(resources: list[Resource]) -> Table:
     for name in ("resource", "mode", "ready", "trusted"):
         table.add_column(name)
     for name in ("floor", "HPA alone", "now", "start-up"):
-        table.add_column(name, justify="right")
-    table.add_column("why")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
     for one in resources:
         found = one.status
         mode = "Paused" if one.spec.paused else one.spec.mode.value

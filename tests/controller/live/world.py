@@ -345,6 +345,7 @@ def a_cautious_autoscaler(**changed: Any) -> Json:
             "releaseRatioPerMinute": 1,
             "collapseRatio": 0,  # looks back an hour: fifteen days here
         },
-        "trust": {"minOutcomes": 20},
+        # A model that was trained in seconds, on days of minutes, is nothing to judge trust by.
+        "trust": {"minOutcomes": 20, "maxFalseAlarmRatio": 1, "maxCoverageGap": 0.5, "minSkill": -1},
     }
     return an_autoscaler("agent", **(spec | changed))
