@@ -106,7 +106,19 @@ def report(found: Found) -> str:
 
 
 def _spells(found: Found) -> list[str]:
-    head = ["resources", "spell", "cycles", "median, s", "P95, s", "slowest, s", "CPU, s", "queries", "forecasts", "MB"]
+    head = [
+        "resources",
+        "spell",
+        "cycles",
+        "median, s",
+        "P95, s",
+        "slowest, s",
+        "CPU, s",
+        "queries",
+        "forecasts",
+        "MB",
+        "load",
+    ]
     rows = [
         (
             f"{each.resources:,}",
@@ -117,6 +129,7 @@ def _spells(found: Found) -> list[str]:
             _span(each.queries),
             _span(each.forecast_requests),
             f"{each.megabytes:.0f}",
+            f"{each.load:.1f}",
         )
         for each in found.spells
     ]
@@ -127,7 +140,7 @@ def _spells(found: Found) -> list[str]:
     )
     return [
         "## Cycles\n",
-        "CPU is of the whole process from one cycle to the next: watches and two scrapes included.\n",
+        "CPU: of the process from one cycle to the next, watches and two scrapes included. Load: of the machine.\n",
         _row(head),
         _row(["---"] * len(head)),
         *(_row(row) for row in rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -134,7 +135,5 @@ class Progress:
 
     def __call__(self, text: str) -> None:
         """Say what is done now."""
-        import sys
-
         with self._lock:
             print(f"{time.monotonic() - self._begun:6.0f} s  {text}", file=sys.stderr, flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -37,6 +39,7 @@ class Mark:
     queries: float  # that Prometheus answered
     forecast_requests: int
     changes: Counter[str]
+    load: float  # of the whole machine, over a minute
 
 
 class Changes:
@@ -141,6 +144,7 @@ class Watcher:
             queries=sum(answered),
             forecast_requests=self.town.stage.forecast_requests,
             changes=Counter(self.changes.counts),
+            load=os.getloadavg()[0],
         )
 
 
@@ -194,6 +198,7 @@ class Spell:
     failures: float
     changes: Counter[str]
     requests: Counter[str]
+    load: float  # of the machine, median
 
     @property
     def counted(self) -> int:
@@ -221,4 +226,5 @@ def a_spell(name: str, resources: int, marks: list[Mark], events: Iterable[Audit
         marks[-1].failures - marks[0].failures,
         marks[-1].changes - marks[0].changes,
         requests(events, marks[0], marks[-1]),
+        statistics.median(mark.load for mark in marks),
     )
