@@ -178,14 +178,14 @@ def test_a_write_that_meets_another_is_made_on_what_is_there_then(api: KubeApi, 
     by_post(api, shop, name)
 
     def users_raise(left: int) -> None:
-        api.merge(hpas(shop, name), {"spec": {"minReplicas": 5 + left}}, manager="somebody")
+        api.merge(hpas(shop, name), {"spec": {"minReplicas": 5}}, manager="somebody")
 
-    raised = MinReplicas(Busy(api, 2, users_raise)).raise_to(look(api, shop, name), 10, AGENT)
+    raised = MinReplicas(Busy(api, 1, users_raise)).raise_to(look(api, shop, name), 10, AGENT)
     assert raised is not None
     assert raised.record is not None
     assert (raised.min_replicas, raised.record.min_replicas) == (10, 5)
 
-    after = MinReplicas(Busy(api, 2, users_raise)).give_back(raised)
+    after = MinReplicas(Busy(api, 1, users_raise)).give_back(raised)
 
     assert after is not None
     assert (after.min_replicas, after.owners) == (5, (Owner("somebody", "Update"),))

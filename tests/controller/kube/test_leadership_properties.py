@@ -84,7 +84,7 @@ happenings = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(happenings)
 def test_two_never_lead_at_once(taken: Taken) -> None:
     election = Election()
@@ -103,7 +103,7 @@ def test_two_never_lead_at_once(taken: Taken) -> None:
     assert election.most <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(happenings)
 def test_somebody_leads_again_when_all_is_well(taken: Taken) -> None:
     election = Election()

@@ -58,7 +58,7 @@ days = st.lists(happenings, min_size=10, max_size=40)
 begins = st.none() | st.integers(1, 10)
 # Shrinking days takes minutes and is left to whoever looks into a failure.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-thorough = settings(max_examples=60, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=40, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 
 
 def a_rehearsal(lowest: int | None) -> Rehearsal:
@@ -193,7 +193,7 @@ def test_observe_mode_writes_nothing(lowest: int | None, day: list[Happening]) -
     assert one.writes == []
 
 
-@settings(thorough, max_examples=25)
+@settings(thorough, max_examples=20)
 @given(begins, days, st.sampled_from(["away", "old", "distrusted"]))
 def test_the_floor_is_released_once_forecasts_stay_away(lowest: int | None, day: list[Happening], how: str) -> None:
     one = a_rehearsal(lowest)
