@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import generate_latest
 
-from benchmarks.controller.answers import STEP_SECONDS, TARGET, a_forecast, no_forecast
+from benchmarks.controller.answers import TARGET, a_forecast, no_forecast
 from benchmarks.controller.paper import PaperCluster
 from controller.hpa import ControllerSettings
 from controller.live.cycle import Cycle
@@ -36,6 +36,7 @@ LOOKS = (2, 6, 12, 18, 24)  # hours
 BEGIN = datetime(2026, 11, 24, tzinfo=UTC)
 _SURGES_A_DAY = 12
 _THREADS = 8
+_SCRAPE_SECONDS = 300
 
 
 class Weather:
@@ -128,7 +129,7 @@ def main() -> int:
                     cluster.revert(name)
             cluster.scale_by(weather.present(), weather.now)
             cycle.run(weather.now)
-            if since % STEP_SECONDS == 0:
+            if since % _SCRAPE_SECONDS == 0:
                 generate_latest(metrics.registry)
             hour = (at + 1) * CYCLE_SECONDS / 3600
             if hour in LOOKS or hour == 1:

@@ -49,7 +49,7 @@ class Goal(NamedTuple):
     is_met: bool
 
 
-DAY_GROWTH_MEGABYTES = 5.0  # from noon to midnight, for 100 resources
+DAY_GROWTH_MEGABYTES = 2.0  # from noon to midnight, for 100 resources
 
 
 def goals(found: Found) -> list[Goal]:
