@@ -173,19 +173,36 @@ class Busy(KubeApi):
             self.write(self.times)
 
 
-def test_a_write_that_meets_another_is_made_on_what_is_there_then(api: KubeApi, shop: str) -> None:
-    name = a_name()
-    by_post(api, shop, name)
+def set_by_somebody(api: KubeApi, shop: str, name: str) -> Callable[[int], None]:
+    """A user's new minimum of 5, whenever it comes."""
 
-    def users_raise(left: int) -> None:
+    def write(left: int) -> None:
         api.merge(hpas(shop, name), {"spec": {"minReplicas": 5}}, manager="somebody")
 
-    raised = MinReplicas(Busy(api, 1, users_raise)).raise_to(look(api, shop, name), 10, AGENT)
+    return write
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_a_raise_that_meets_the_users_change_remembers_it(make: Maker, api: KubeApi, shop: str) -> None:
+    name = a_name()
+    make(api, shop, name)
+
+    busy = Busy(api, 1, set_by_somebody(api, shop, name))
+    raised = MinReplicas(busy).raise_to(look(api, shop, name), 10, AGENT)
+
     assert raised is not None
     assert raised.record is not None
     assert (raised.min_replicas, raised.record.min_replicas) == (10, 5)
 
-    after = MinReplicas(Busy(api, 1, users_raise)).give_back(raised)
+
+@pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
+def test_a_giving_back_that_meets_the_users_change_leaves_it(make: Maker, api: KubeApi, shop: str) -> None:
+    name = a_name()
+    make(api, shop, name)
+    MinReplicas(api).raise_to(look(api, shop, name), 10, AGENT)
+
+    busy = Busy(api, 1, set_by_somebody(api, shop, name))
+    after = MinReplicas(busy).give_back(look(api, shop, name))
 
     assert after is not None
     assert (after.min_replicas, after.owners) == (5, (Owner("somebody", "Update"),))
