@@ -54,8 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text)
     chosen.out.write_text(text)
     if chosen.json is not None:
-        chosen.json.write_text(json.dumps({"goals": [each._asdict() for each in goals(found)], **asdict(found)}))
+        chosen.json.write_text(json.dumps(plain({"goals": [each._asdict() for each in goals(found)], **asdict(found)})))
     return 0
+
+
+def plain(value: Any) -> Any:
+    """The same with text for keys, as JSON wants them."""
+    if isinstance(value, dict):
+        return {" ".join(key) if isinstance(key, tuple) else str(key): plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def measure(town: Town, count: int, cycles: int, say: Progress, day: Day | None) -> Found:
