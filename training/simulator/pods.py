@@ -2,6 +2,8 @@
 
 Pods that are given up are the youngest, as a ReplicaSet does it: those that still start go first.  Then the pods of a
 moment s that live on until t are decided by the least that was asked for in between, and no pod has to be followed.
+Where start-up times differ, a younger pod may serve while an older one still starts.  It is given up first all the
+same, where a ReplicaSet would take the other: capacity is a little too low then, for every policy alike.
 
 Where nodes can be short, every pod beyond `free_replicas` needs an added node for itself: one that is kept since its
 last use, or a new one, which comes if the pod is still wanted by then.  A pod keeps its node until it is given up.
