@@ -99,7 +99,6 @@ class Hpa(NamedTuple):
     last_applied: int | None
     is_kedas: bool
     current_replicas: int
-    desired_replicas: int
     spec_text: str  # JSON of the spec without minReplicas, from which the twin is made
     readings: tuple[Current, ...]  # one per metric of the spec; empty fields where it could not be read
 
@@ -168,7 +167,6 @@ def reduce_hpa(manifest: Mapping[str, Any]) -> Hpa:
         last_applied=_last_applied(annotations.get(LAST_APPLIED)),
         is_kedas=any(owner.get("kind") == KEDA_OWNER for owner in meta.get("ownerReferences") or ()),
         current_replicas=status.get("currentReplicas") or 0,
-        desired_replicas=status.get("desiredReplicas") or 0,
         spec_text=json.dumps({key: value for key, value in spec.items() if key != "minReplicas"}, sort_keys=True),
         readings=tuple(_readings(metrics, status.get("currentMetrics") or ())),
     )

@@ -70,7 +70,6 @@ class Workload:
     peak: RecentPeak = field(default_factory=RecentPeak)
     has_started: bool = False
     judge: TrustJudge = field(default_factory=TrustJudge)
-    trust: TrustState | None = None
     horizon_seconds: int = _DEFAULT_HORIZON_SECONDS
     outcome: Outcome | None = None
     floor: int | None = None  # in force by what we last wrote
