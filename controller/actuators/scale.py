@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from controller.kube.api import KubeApi
 from controller.kube.errors import ConflictError, KubeError
 from controller.resource.resource import Resource
 
 MANAGER = "forescale"
-_ATTEMPTS = 3
+# A rollout changes a Deployment's version several times within a tenth of a second; waits grow to 0.6 s together.
+_ATTEMPTS = 8
+_STEP_SECONDS = 0.02
 
 
 class Scale:
@@ -38,6 +41,7 @@ class Scale:
                 body = {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}
                 self._api.merge(path, body, manager=MANAGER)
             except ConflictError:
+                time.sleep(_STEP_SECONDS * (attempt + 1))
                 now = self._api.get(path)
                 if attempt == _ATTEMPTS - 1 or now.get("spec", {}).get("replicas", 0) != found:
                     raise

@@ -60,18 +60,19 @@ def test_a_target_or_a_group_that_is_not_there_is_told(api: KubeApi, shop: str) 
 
 
 class Meddled(KubeApi):
-    """Somebody writes between our look and our write."""
+    """Somebody writes between our look and our write, as often as told."""
 
-    def __init__(self, api: KubeApi, path: str, body: Json) -> None:
-        self.api, self.path, self.body = api, path, body
+    def __init__(self, api: KubeApi, path: str, body: Json, times: int = 1) -> None:
+        self.api, self.path, self.body, self.times = api, path, body, times
 
     def get(self, path: str, params: object = None) -> Json:
         return self.api.get(path)
 
     def merge(self, path: str, body: Json, *, manager: str) -> Json:
-        if self.body:
-            self.api.merge(self.path, self.body, manager="somebody")
-            self.body = {}
+        if self.times:
+            self.times -= 1
+            theirs = {"metadata": {"annotations": {"written": str(self.times)}}, **self.body}
+            self.api.merge(self.path, theirs, manager="somebody")
         return self.api.merge(path, body, manager=manager)
 
 
@@ -85,10 +86,10 @@ def test_replicas_that_somebody_else_sets_meanwhile_are_not_overwritten_unseen(a
     assert api.get(path)["spec"]["replicas"] == 7
 
 
-def test_another_change_meanwhile_does_not_keep_replicas_from_being_set(api: KubeApi, shop: str) -> None:
+def test_the_many_changes_of_a_rollout_do_not_keep_replicas_from_being_set(api: KubeApi, shop: str) -> None:
     path = deployments(shop, "busy")
     api.create(deployments(shop), a_deployment("busy", replicas=2))
 
-    assert Scale(Meddled(api, path, {"metadata": {"annotations": {"a": "b"}}})).set(a_resource(shop, "busy"), 5)
+    assert Scale(Meddled(api, path, {}, times=5)).set(a_resource(shop, "busy"), 5)
 
     assert api.get(path)["spec"]["replicas"] == 5
