@@ -31,6 +31,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount("rules", "predictor.server.rules_command:rules", "predictor", "Print Prometheus rules that keep score."),
     Mount("retrain", "training.retraining.command:command", "training", "Train anew; promote what is better."),
     Mount("controller", "controller.commands:app", "controller", "Run the controller in a cluster; look; undo."),
+    Mount("agent", "agent_service.commands:app", "agent", "Serve the agent that is scaled; talk to it."),
     Mount("demo", "training.demo:demo", "training", "Do all of it on generated demand."),
 )
 
@@ -73,8 +74,10 @@ def main(arguments: Sequence[str] | None = None, commands: Sequence[Mount] = COM
         if error.filename is None:  # no file of the user's: ours to explain, and we did not
             return confess()
         return refuse(f"{error.filename}: {error.strerror}; check the path and its rights", BAD_INPUT, session)
-    except Exception:
-        return confess()
+    except Exception as error:
+        # The agent's own errors: it shares no code with the other packages, only this attribute.
+        exit_code = getattr(error, "exit_code", None)
+        return confess() if not isinstance(exit_code, int) else refuse(str(error), exit_code, session)
     return 0
 
 

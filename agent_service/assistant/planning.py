@@ -1,0 +1,50 @@
+"""Which tools answer a question.  Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from agent_service.assistant.grammar import Intent, Question
+from agent_service.assistant.state import Call
+
+_AROUND = timedelta(minutes=10)
+_REPLAYED_SECONDS = 3600
+_DAY_SECONDS = 86_400
+
+
+def calls_for(question: Question, now: datetime) -> list[Call]:
+    """In the order in which an answer tells of them."""
+    who = {"namespace": question.namespace, "name": question.name}
+    window = {"window_seconds": max(question.span_seconds or _DAY_SECONDS, 60)}
+    match question.intent:
+        case Intent.WHY:
+            at = question.at or now
+            span = {"start": (at - _AROUND).isoformat(), "end": min(at + _AROUND, now).isoformat()}
+            return [_call("decision", at=_iso(question.at), **who), _call("decisions", **span, **who)]
+        case Intent.STATE:
+            return [_call("decision", at=_iso(question.at), **who)]
+        case Intent.FORECAST:
+            return [_call("forecast", **who)]
+        case Intent.ACCURACY:
+            return [_call("accuracy", **who, **window)]
+        case Intent.ALARMS:
+            return [_call("alarms", **who, **window)]
+        case Intent.WHAT_IF:
+            end = now if question.at is None else min(question.at + _AROUND, now)
+            start = end - timedelta(seconds=question.span_seconds or _REPLAYED_SECONDS)
+            return [_call("what_if", start=start.isoformat(), end=end.isoformat(), overrides=question.overrides, **who)]
+        case Intent.HEALTH | Intent.WORKLOADS:
+            return [_call("workloads"), _call("resources")]
+        case Intent.METRIC:
+            return [_call("promql", query=question.query)]
+        case _:
+            return []
+
+
+def _call(tool: str, **args: Any) -> Call:
+    return {"tool": tool, "args": {name: value for name, value in args.items() if value is not None}}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()

@@ -1,0 +1,68 @@
+"""What the graph remembers, and what a caller may say of himself.  Plain JSON, so that checkpoints need no types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import (
+    Any,
+    NotRequired,  # what pydantic takes on Python 3.11
+)
+
+from langgraph.graph import MessagesState
+from typing_extensions import TypedDict
+
+
+@dataclass(frozen=True, slots=True)
+class OpsContext:
+    """The caller's context: what questions are about when they name nothing.  Who he is comes from his API key."""
+
+    namespace: str = "default"
+    workload: str | None = None  # NAME or NAMESPACE/NAME
+    allow_actions: bool = False
+
+
+class Call(TypedDict):
+    """A tool to use."""
+
+    tool: str
+    args: dict[str, Any]
+
+
+class Evidence(TypedDict):
+    """What a tool found: every number in an answer points to one of these."""
+
+    id: str  # E1, E2, ...
+    source: str  # forecasts, controller, prometheus, kubernetes
+    query: str
+    at: str  # when it was asked, ISO 8601
+    value: Any
+    error: NotRequired[str]  # why there is no value
+
+
+class Proposal(TypedDict):
+    """A change that waits for a person."""
+
+    namespace: str
+    name: str
+    field: str  # as people say it
+    path: list[str]  # where it stands in the object
+    value: Any
+    before: Any
+    resource_version: str
+    expires_at: str
+    actor: str
+
+
+class OpsState(MessagesState, total=False):
+    """Of one thread.  All but the messages is of the last question: every question begins anew."""
+
+    intent: str
+    question: dict[str, Any]
+    calls: list[Call]
+    evidence: list[Evidence]
+    proposal: Proposal | None
+    decision: dict[str, Any] | None
+    outcome: str  # of a proposal
+    steps_left: int
+    mode: str  # deterministic, or the model's name
+    fallback: str  # why the model was not used, where it was to be

@@ -1,0 +1,1 @@
+"""Executes runs: slots, claims, leases, streams, stops, drain.  Knows graphs and stores, nothing of HTTP."""

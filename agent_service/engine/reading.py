@@ -1,0 +1,93 @@
+"""Follows a run, wherever it executes: its events, and its ending."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+from agent_service.engine.bells import heard
+from agent_service.engine.engine import Engine
+from agent_service.errors import NotFoundError
+from agent_service.store.records import Event, Run
+
+_LOOK_SECONDS = 1.0  # how often to look at a run that executes elsewhere, should its news be lost
+END = "end"
+
+
+class LeftError(Exception):
+    """This replica shuts down; the run goes on, and another replica can tell the rest."""
+
+
+async def follow(engine: Engine, run: Run, after: int) -> AsyncIterator[list[Event]]:
+    """Batches of events with a number above `after`, to the last; an empty batch means: still alive.
+
+    Raises LeftError.
+    """
+    with engine.bells.hang(run.run_id) as bell:
+        spoke_at = time.monotonic()
+        while True:
+            bell.clear()
+            events, is_over = await _news(engine, run, after)
+            if events:
+                yield events
+                after, spoke_at = events[-1].seq, time.monotonic()
+                if events[-1].name == END:
+                    return
+                continue
+            if is_over:
+                return
+            if engine.has_left:
+                raise LeftError
+            is_here = engine.execution_of(run.run_id) is not None
+            patience = engine.settings.patience_seconds
+            rang = await heard(bell, patience if is_here else min(_LOOK_SECONDS, patience))
+            if not rang and time.monotonic() - spoke_at >= patience:
+                spoke_at = time.monotonic()
+                yield []
+
+
+async def _news(engine: Engine, run: Run, after: int) -> tuple[list[Event], bool]:
+    """What is new, and whether nothing more will come if that is nothing."""
+    execution = engine.execution_of(run.run_id)
+    if execution is not None:
+        stream = execution.stream
+        known = stream.after(after)
+        if known is not None:
+            return known, False
+        return await engine.events.read(run.run_id, after) or list(stream.events), False
+    try:
+        # First the status: what ends between the two looks is found by the next one.
+        is_over = not (await engine.runs.get_run(run.run_id, run.tenant)).status.is_active
+    except NotFoundError:
+        is_over = True
+    return await engine.events.read(run.run_id, after), is_over
+
+
+async def ended(engine: Engine, run: Run) -> AsyncIterator[Run | None]:
+    """None whenever the caller should say that it is still alive; at last the run as it ended.
+
+    Raises NotFoundError when the run is gone, LeftError.
+    """
+    with engine.bells.hang(run.run_id) as bell:
+        execution = engine.execution_of(run.run_id)
+        spoke_at = time.monotonic()
+        while True:
+            bell.clear()
+            if execution is not None and execution.final is not None and not execution.is_rolled_back:
+                yield execution.final
+                return
+            here = engine.execution_of(run.run_id)
+            if here is None:
+                known = await engine.runs.get_run(run.run_id, run.tenant)
+                if not known.status.is_active:
+                    yield known
+                    return
+            else:
+                execution = here
+            if engine.has_left:
+                raise LeftError
+            patience = engine.settings.patience_seconds
+            rang = await heard(bell, patience if here is not None else min(_LOOK_SECONDS, patience))
+            if not rang and time.monotonic() - spoke_at >= patience:
+                spoke_at = time.monotonic()
+                yield None

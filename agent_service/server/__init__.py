@@ -1,0 +1,1 @@
+"""The HTTP API: the part of LangGraph Server's that the official client uses, probes, metrics."""

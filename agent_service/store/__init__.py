@@ -1,0 +1,1 @@
+"""Where threads, runs, events and checkpoints are kept: in memory, in SQLite, in PostgreSQL."""
