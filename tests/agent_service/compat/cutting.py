@@ -53,16 +53,27 @@ async def cutting(url: str, after_bytes: Sequence[int], only: bytes = b"/stream"
                 await writer.drain()
 
         tasks = [asyncio.create_task(forward()), asyncio.create_task(back())]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-            await asyncio.gather(*tasks)
-        for each in (writer, ahead_writer):
-            each.close()
-            with contextlib.suppress(ConnectionError):
-                await each.wait_closed()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for each in (writer, ahead_writer):
+                each.close()
+                with contextlib.suppress(ConnectionError):
+                    await each.wait_closed()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    serving: set[asyncio.Task[None]] = set()
+
+    async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(serve(reader, writer))
+        serving.add(task)
+        task.add_done_callback(serving.discard)
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", cuts
+        for task in list(serving):
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
