@@ -208,9 +208,8 @@ def _resources(question: Mapping[str, Any], each: Evidence) -> str:
     lines = [f"The controller knows {value['count']} autoscalers {ref}:"]
     for row in value["resources"][:20]:
         floor = "no floor" if row["floor"] is None else f"floor {row['floor']}"
-        lines.append(
-            f"- {row['namespace']}/{row['name']}: {row['mode']}, {floor}, {row['reason'] or 'no decision yet'} {ref}"
-        )
+        mode, reason = "acting" if row["acts"] else "watching", row["reason"] or "no decision yet"
+        lines.append(f"- {row['namespace']}/{row['name']}: {mode}, {floor}, {reason} {ref}")
     return "\n".join(lines)
 
 

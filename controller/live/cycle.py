@@ -197,6 +197,7 @@ class Cycle:
         outcome = workload.step(setup, found, told, startup, pods.ready(resource.target), self._delays, now)
         if outcome.reason is not None and self.records.is_due(resource.key, outcome.floor, outcome.reason.value, now):
             self.records.add(resource.key, record_of(resource.key, outcome))
+        self.records.inputs.add(resource.key, outcome)
         return outcome
 
     def _act(self, outcome: Outcome, tally: Tally, now: datetime) -> None:

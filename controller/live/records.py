@@ -12,6 +12,7 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from controller.live.inputs import InputBook
 from controller.live.workload import Outcome
 from controller.resource.base import Part
 from controller.resource.resource import Key
@@ -96,11 +97,29 @@ class _Book:
                     return record
         return None
 
+    def between(self, start: datetime, end: datetime, limit: int) -> tuple[list[DecisionRecord], bool, datetime | None]:
+        lines = [line for page in self._pages for line in zlib.decompress(page.packed).split(b"\n")]
+        lines += [line for _, line in self._open]
+        found: list[DecisionRecord] = []
+        for line in lines:
+            record = DecisionRecord.model_validate_json(line)
+            if start <= record.at <= end:
+                if len(found) == limit:
+                    return found, True, self._oldest()
+                found.append(record)
+        return found, False, self._oldest()
+
+    def _oldest(self) -> datetime | None:
+        if self._pages:
+            return self._pages[0].oldest
+        return min((at for at, _ in self._open), default=None)
+
 
 class DecisionBook:
-    """The last records of every resource.  Any thread may look."""
+    """The last records of every resource, and what the last hours' decisions saw.  Any thread may look."""
 
     def __init__(self) -> None:
+        self.inputs = InputBook()
         self._lock = threading.Lock()
         self._books: dict[Key, _Book] = {}
 
@@ -121,11 +140,26 @@ class DecisionBook:
             book = self._books.get(key)
             return None if book is None else book.at(instant)
 
+    def between(
+        self, key: Key, start: datetime, end: datetime, limit: int
+    ) -> tuple[list[DecisionRecord], bool, datetime | None]:
+        """The first records of a span, in order; whether there are more; and the oldest kept, None without any."""
+        with self._lock:
+            book = self._books.get(key)
+            return ([], False, None) if book is None else book.between(start, end, limit)
+
+    def newest(self) -> dict[Key, DecisionRecord]:
+        """The last record of every resource."""
+        with self._lock:
+            found = {key: book.at(None) for key, book in self._books.items()}
+        return {key: record for key, record in found.items() if record is not None}
+
     def forget(self, keys: set[Key]) -> None:
         """Drop resources that are gone."""
         with self._lock:
             for key in keys & self._books.keys():
                 del self._books[key]
+        self.inputs.forget(keys)
 
 
 def record_of(key: Key, outcome: Outcome) -> DecisionRecord:

@@ -1,11 +1,10 @@
-"""What the controller answers by HTTP: metrics, probes, decision records."""
+"""What the controller answers by HTTP: metrics, probes, decision records, replays.  Nothing here changes anything."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,9 +12,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from controller.live import lookup
 from controller.live.records import DecisionBook
-from controller.resource.resource import Key
 from predictor.errors import InputError
+
+_PATHS = ("/metrics", "/livez", "/readyz", "/v1/resources", "/v1/decisions", "/v1/what-if")
+_MOST_BYTES = 65_536
+_REPLAYS = 2
 
 Start = Callable[[str, list[tuple[str, str]]], Any]
 Probe = Callable[[], tuple[bool, str]]
@@ -40,6 +43,7 @@ class Web:
     ) -> None:
         """Raises InputError when the address cannot be used."""
         self._metrics = make_wsgi_app(registry)
+        self._replays = threading.Semaphore(_REPLAYS)
         self.records, self._live, self._ready = records, live, ready
         try:
             self._server = make_server(host, port, self._answer, _Server, _Quiet)
@@ -55,36 +59,46 @@ class Web:
         self._server.server_close()
 
     def _answer(self, environment: dict[str, Any], start: Start) -> Iterable[bytes]:
-        if environment["REQUEST_METHOD"] != "GET":
-            return _json(start, "405 Method Not Allowed", {"detail": "only GET"})
-        match environment["PATH_INFO"]:
-            case "/metrics":
+        asked = parse_qs(environment.get("QUERY_STRING", ""))
+        match environment["REQUEST_METHOD"], environment["PATH_INFO"]:
+            case "GET", "/metrics":
                 return self._metrics(environment, start)  # type: ignore[no-any-return]
-            case "/livez":
+            case "GET", "/livez":
                 return _probed(start, self._live())
-            case "/readyz":
+            case "GET", "/readyz":
                 return _probed(start, self._ready())
-            case "/v1/decisions":
-                return self._decision(parse_qs(environment.get("QUERY_STRING", "")), start)
+            case "GET", "/v1/resources":
+                return _said(start, lambda: lookup.resources(self.records))
+            case "GET", "/v1/decisions":
+                return _said(start, lambda: lookup.decisions(self.records, asked))
+            case "POST", "/v1/what-if":
+                return self._what_if(environment, start)
+            case "GET", _:
+                return _json(start, "404 Not Found", {"detail": f"there are {', '.join(_PATHS)}"})
             case _:
-                return _json(start, "404 Not Found", {"detail": "there are /metrics, /livez, /readyz, /v1/decisions"})
+                return _json(start, "405 Method Not Allowed", {"detail": "only GET, and POST of /v1/what-if"})
 
-    def _decision(self, asked: dict[str, list[str]], start: Start) -> Iterable[bytes]:
+    def _what_if(self, environment: dict[str, Any], start: Start) -> Iterable[bytes]:
+        """Costs more than anything else here: two at a time, so that cycles do not wait."""
+        length = environment.get("CONTENT_LENGTH") or "0"
+        if not length.isdigit() or int(length) > _MOST_BYTES:
+            return _json(start, "413 Content Too Large", {"detail": f"the body must have at most {_MOST_BYTES} bytes"})
+        body = environment["wsgi.input"].read(int(length))
+        if not self._replays.acquire(blocking=False):
+            return _json(start, "503 Service Unavailable", {"detail": "others replay just now; try again in a second"})
         try:
-            key = Key(asked["namespace"][0], asked["name"][0])
-            at = datetime.fromisoformat(asked["at"][0]) if "at" in asked else None
-            if at is not None and at.tzinfo is None:
-                raise ValueError("no time zone")
-        except (KeyError, ValueError):
-            return _json(
-                start,
-                "400 Bad Request",
-                {"detail": "give namespace, name, and at as 2026-11-24T10:03:00Z or not at all"},
-            )
-        record = self.records.at(key, at)
-        if record is None:
-            return _json(start, "404 Not Found", {"detail": f"no decision for {key} is kept from then"})
-        return _json(start, "200 OK", record.model_dump(mode="json", by_alias=True))
+            return _said(start, lambda: lookup.what_if(self.records, body))
+        finally:
+            self._replays.release()
+
+
+def _said(start: Start, look: Callable[[], dict[str, Any]]) -> Iterable[bytes]:
+    try:
+        return _json(start, "200 OK", look())
+    except lookup.UnknownError as error:
+        return _json(start, "404 Not Found", {"detail": str(error)})
+    except InputError as error:
+        return _json(start, "400 Bad Request", {"detail": str(error)})
 
 
 def _probed(start: Start, answer: tuple[bool, str]) -> Iterable[bytes]:
