@@ -41,12 +41,18 @@ def by_template(intent: str, question: Mapping[str, Any], evidence: Sequence[Evi
     if write is None:
         return f"I did not understand that. {HELP}"
     found = [each for each in evidence if "error" not in each]
-    failed = [
-        f"I could not ask {each['source']}: {each['error']} [{each['id']}]" for each in evidence if "error" in each
-    ]
     told = [write(question, each) for each in found]
-    lines = [line for line in (*told, *dict.fromkeys(failed)) if line]
+    lines = [line for line in (*told, *_failures(evidence)) if line]
     return "\n".join(lines) or "Nothing was found."
+
+
+def _failures(evidence: Sequence[Evidence]) -> list[str]:
+    """One line for every reason, however many tools it kept from looking."""
+    ids: dict[str, list[str]] = {}
+    for each in evidence:
+        if "error" in each:
+            ids.setdefault(each["error"], []).append(each["id"])
+    return [f"I could not find out: {reason} [{', '.join(names)}]" for reason, names in ids.items()]
 
 
 def _why(question: Mapping[str, Any], each: Evidence) -> str:

@@ -83,9 +83,15 @@ def _values(value: Any) -> Iterator[float]:
 
 
 def _is_in(claim: float, found: Iterable[float]) -> bool:
-    # As it is, as a percentage of it, in minutes or hours of seconds.
-    return any(
-        math.isclose(claim, value * factor, rel_tol=_TOLERANCE, abs_tol=5e-4)
-        for value in found
-        for factor in (1, 100, 1 / 60, 1 / 3600)
-    )
+    return any(math.isclose(claim, said, rel_tol=_TOLERANCE, abs_tol=5e-4) for value in found for said in _ways(value))
+
+
+def _ways(value: float) -> Iterator[float]:
+    """How people may say a value: as it is; a ratio as a percentage; seconds as minutes, hours or days."""
+    yield value
+    if abs(value) <= 1:
+        yield 100 * value
+    if value >= 60:
+        yield value / 60
+        yield value / 3600
+        yield value / 86_400

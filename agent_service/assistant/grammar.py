@@ -176,9 +176,9 @@ def _with_overrides(asked: Question, words: str) -> Question:
     for each in SETTABLE:
         if each.override is None:
             continue
-        match = re.search(rf"\b(?:{each.pattern})\b[^\d%-]{{0,25}}?{_NUMBER}", words, re.IGNORECASE) or re.search(
-            rf"{_NUMBER}\s+(?:{each.pattern})\b", words, re.IGNORECASE
-        )
+        link = r"(?:\s+(?:of|for|on)\s+\S+)?\s*(?:were|was|is|be|to|at|=|:)?\s*"
+        after = re.search(rf"\b(?:{each.pattern})\b{link}{_NUMBER}", words, re.IGNORECASE)
+        match = after or re.search(rf"{_NUMBER}\s+(?:{each.pattern})\b", words, re.IGNORECASE)
         if match is None:
             continue
         value, problem = _value(each, match[1], match[2])

@@ -29,6 +29,7 @@ _CLOCK = re.compile(
     r"\s*(utc|z|[A-Z][a-z]+/[A-Z][A-Za-z_]+)?\b",
     re.IGNORECASE,
 )
+_HOUR = re.compile(r"\b(1[0-2]|[1-9])\s*(am|pm)\b", re.IGNORECASE)
 _SPAN = re.compile(
     rf"\b(?:last|past|previous|over|for|next|in)\s+(?:the\s+)?(?:last\s+)?(\d+(?:\.\d+)?|an?)?\s*{_UNITS}\b",
     re.IGNORECASE,
@@ -58,6 +59,7 @@ def moment_in(text: str, now: datetime) -> Moment | None:
     found = _AGO.search(text)
     if found is not None:
         return Moment(now - timedelta(seconds=_seconds(found[1], found[2])), found.group())
+    text = _HOUR.sub(r"\1:00 \2", text)
     found = _CLOCK.search(text)
     if found is not None:
         return _past(_clock(found, text, now), now)
