@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import orjson
@@ -10,7 +11,8 @@ from langchain_core.messages import BaseMessage
 from langgraph.types import Interrupt, PregelTask, Send, StateSnapshot
 from pydantic import BaseModel
 
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+# Dataclasses come to us: some of langgraph's are told otherwise than field by field.
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def encode(value: Any) -> bytes:
@@ -25,6 +27,8 @@ def _plain(value: Any) -> Any:
         return interrupt_json(value)
     if isinstance(value, Send):
         return {"node": value.node, "input": value.arg}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, BaseException):
         return {"error": type(value).__name__, "message": str(value)}
     if isinstance(value, set | frozenset | tuple):

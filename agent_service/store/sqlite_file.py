@@ -88,6 +88,13 @@ class SqliteFile:
 
     def _open(self) -> None:
         try:
+            self._open_all()
+        except BaseException:
+            self._close()
+            raise
+
+    def _open_all(self) -> None:
+        try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             descriptor = os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600)
@@ -97,14 +104,13 @@ class SqliteFile:
                 f"{self.path}: {error.strerror}; give a file in a folder that can be written"
             ) from error
         try:
-            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            connection.row_factory = sqlite3.Row
-            self._prepare(connection)
+            self._connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+            self._connection.row_factory = sqlite3.Row
+            self._prepare(self._connection)
         except sqlite3.Error as error:
             raise SettingsError(
                 f"{self.path}: not a database that can be used ({error}); name another file, or restore this one"
             ) from error
-        self._connection = connection
 
     def _take_lock(self) -> None:
         self._lock = open(f"{self.path}.lock", "w")  # noqa: SIM115, PTH123 - held as long as the store is open
@@ -118,14 +124,14 @@ class SqliteFile:
             ) from None
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-8000"):
-            connection.execute(f"PRAGMA {pragma}")
         (found,), (version,) = (connection.execute(f"PRAGMA {name}").fetchone() for name in _STAMPS)
         tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchone()[0]
         if tables and found != _APPLICATION:
             raise SettingsError(f"{self.path} is a database of another program; name another file")
         if version > SCHEMA_VERSION:
             raise SettingsError(f"{self.path} was written by a newer version; use that one, or name another file")
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-8000"):
+            connection.execute(f"PRAGMA {pragma}")
         if version == 0:
             connection.executescript(
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={_APPLICATION}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"

@@ -139,8 +139,8 @@ def test_tokens_reach_the_messages_stream_of_a_graph() -> None:
         graph = StateGraph(MessagesState)
         graph.add_node("answer", answer)
         graph.add_edge(START, "answer")
-        told = {"messages": [{"role": "user", "content": "hello"}]}
-        stream = graph.compile().astream(told, stream_mode="messages")  # type: ignore[arg-type]
+        told: Any = {"messages": [{"role": "user", "content": "hello"}]}
+        stream: Any = graph.compile().astream(told, stream_mode="messages")
         return [str(message.content) async for message, _ in stream if message.content]
 
     pieces = [delta(content="one "), delta(content="two"), b"data: [DONE]\n\n"]
