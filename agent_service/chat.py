@@ -54,11 +54,10 @@ def chat(
     """
     if as_json and question is None:
         raise SettingsError("--json prints the answer to one question; give it: forescale agent chat --json 'QUESTION'")
-    client = _connect(url)
     context = {"namespace": namespace, "allow_actions": allow_actions}
     if workload is not None:
         context["workload"] = workload
-    with _explained(url):
+    with _explained(url), _connect(url) as client:
         thread_id = thread or client.threads.create()["thread_id"]
         conversation = Conversation(client, thread_id, graph, context)
         if question is not None:

@@ -58,7 +58,10 @@ def loaded_graphs(targets: Mapping[str, str]) -> tuple[GraphSource, ...]:
         except (ImportError, AttributeError) as error:
             raise SettingsError(f"graph {name}: {target} cannot be loaded ({error}); is it on PYTHONPATH?") from error
         if callable(made) and not isinstance(made, StateGraph):
-            made = made()
+            try:
+                made = made()
+            except Exception as error:  # whatever the user's function may raise
+                raise SettingsError(f"graph {name}: {target}() failed ({type(error).__name__}: {error})") from error
         made = getattr(made, "builder", made)  # of a compiled one: it is compiled anew, with our checkpoints
         if not isinstance(made, StateGraph):
             raise SettingsError(f"graph {name}: {target} is no StateGraph, nor makes one")
