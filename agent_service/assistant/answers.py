@@ -64,15 +64,15 @@ def _why(question: Mapping[str, Any], each: Evidence) -> str:
     lines = [f"At {_clock(value['at'])} {value['resource']} had {held}{does}; reason {value['reason']} {ref}."]
     if value.get("demand") is not None:
         lines.append(f"Demand was {value['demand']:g} {ref}.")
-    if value.get("planned_demand") is not None:
+    if value.get("plannedDemand") is not None:
         lines.append(
-            f"It planned for {value['planned_demand']:g}, the {value['level']:.1%} quantile of the highest demand "
-            f"within {value['lead_seconds']:g} s, at {value['target_per_replica']:g} per replica {ref}."
+            f"It planned for {value['plannedDemand']:g}, the {value['level']:.1%} quantile of the highest demand "
+            f"within {value['leadSeconds']:g} s, at {value['targetPerReplica']:g} per replica {ref}."
         )
-    elif not value.get("has_opinion"):
+    elif not value.get("hasOpinion"):
         lines.append("There was no forecast to follow.")
-    if value.get("hpa_alone_replicas") is not None:
-        lines.append(f"The HPA alone would have held {value['hpa_alone_replicas']} {ref}.")
+    if value.get("hpaAloneReplicas") is not None:
+        lines.append(f"The HPA alone would have held {value['hpaAloneReplicas']} {ref}.")
     for step in value.get("steps") or []:
         before = "" if step["before"] is None else f"{step['before']} → "
         after = "no opinion" if step["after"] is None else step["after"]
@@ -101,10 +101,12 @@ def _forecast(question: Mapping[str, Any], each: Evidence) -> str:
     if value["status"] != "ok":
         return f"There is no forecast: {value['reason'] or 'no reason was given'} {ref}."
     peak, then = value["highest_demand_until_then"], value["demand_then"]
+    level = value["upper_level"]
     lines = [
         (
             f"Within {value['horizon_seconds'] / 60:g} minutes, until {_clock(value['until'])}, demand is expected to "
-            f"reach {peak['0.5']:g} at its highest; with 95 % certainty not more than {peak['0.95']:g} {ref}."
+            f"reach {peak['0.5']:g} at its highest; with {_percent(level)} certainty not more than "
+            f"{peak[format(level, 'g')]:g} {ref}."
         ),
         f"At the end of that time {then['0.5']:g} is as likely to be exceeded as not {ref}.",
     ]

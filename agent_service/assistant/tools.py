@@ -13,6 +13,7 @@ from agent_service.assistant import promql
 from agent_service.assistant.sources import SourceError, Sources
 
 _NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+_USUAL_LEVEL = 0.95  # that people mean when they ask how high it may go; a model may not have it
 _LONGEST_SPAN = 36 * 3600
 
 
@@ -25,7 +26,9 @@ class Args(BaseModel):
 class ResourceArgs(Args):
     """One PredictiveAutoscaler."""
 
-    namespace: str = Field(pattern=_NAME, max_length=63, description="Namespace of the PredictiveAutoscaler.")
+    namespace: str = Field(
+        pattern=rf"^$|{_NAME}", max_length=63, description="Namespace of the PredictiveAutoscaler; empty where none."
+    )
     name: str = Field(pattern=_NAME, max_length=253, description="Its name.")
 
 
@@ -127,7 +130,7 @@ async def use(name: str, given: Mapping[str, Any], sources: Sources, now: dateti
 
 def workload_name(namespace: str, name: str) -> str:
     """As the forecast server knows a resource."""
-    return f"{namespace}.{name}"
+    return f"{namespace}.{name}" if namespace else name
 
 
 async def _workloads(sources: Sources, _: Workloads, __: datetime) -> tuple[str, Any]:
@@ -174,7 +177,7 @@ async def _decisions(sources: Sources, args: Decisions, _: datetime) -> tuple[st
 
 
 async def _forecast(sources: Sources, args: ForecastArgs, _: datetime) -> tuple[str, Any]:
-    params: dict[str, Any] = {"quantiles": "0.5,0.95,0.99", "window_max": "true"}
+    params: dict[str, Any] = {"window_max": "true"}
     if args.horizon_seconds is not None:
         params["horizon"] = args.horizon_seconds
     path = f"/v1/workloads/{workload_name(args.namespace, args.name)}/forecast"
@@ -191,13 +194,14 @@ async def _forecast(sources: Sources, args: ForecastArgs, _: datetime) -> tuple[
     if found["status"] == "ok" and peaks and levels:
         told["horizon_seconds"] = found["step_seconds"] * len(peaks)
         told["until"] = found["times"][-1]
-        told["highest_demand_until_then"] = {
-            f"{level:g}": _short(value) for level, value in zip(levels, peaks[-1], strict=True)
-        }
-        told["demand_then"] = {
-            f"{level:g}": _short(value) for level, value in zip(levels, found["path"][-1], strict=True)
-        }
+        told["upper_level"] = max((level for level in levels if level <= _USUAL_LEVEL), default=levels[-1])
+        told["highest_demand_until_then"] = _by_level(levels, peaks[-1])
+        told["demand_then"] = _by_level(levels, found["path"][-1])
     return _asked(path, params), told
+
+
+def _by_level(levels: list[float], row: list[float]) -> dict[str, Any]:
+    return {f"{level:g}": _short(value) for level, value in zip(levels, row, strict=True)}
 
 
 async def _accuracy(sources: Sources, args: AccuracyArgs, _: datetime) -> tuple[str, Any]:

@@ -63,7 +63,7 @@ async def _unknown(request: Request, error: Exception) -> Response:
         raise TypeError(error)
     words = {
         404: f"there is nothing at {request.url.path}; this server speaks the part of LangGraph Server's API that "
-        "docs/agent-api.md lists",
+        "docs/agent.md lists",
         405: f"{request.url.path} does not take {request.method}",
     }
     return refusal(error.status_code, words.get(error.status_code, str(error.detail)), error.headers)

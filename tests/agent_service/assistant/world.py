@@ -20,9 +20,9 @@ from agent_service.assistant.sources import Sources
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DECISION: dict[str, Any] = {
     "resource": "shop/agent", "at": "2026-11-24T10:03:00Z", "reason": "ForecastDemand", "floor": 17, "decided": 17,
-    "acts": True, "has_opinion": True, "is_trusted": True, "demand": 120.5, "recent_peak_demand": 130.0,
-    "hpa_alone_replicas": 10, "replicas": 12, "forecast_issued_at": "2026-11-24T10:02:00Z", "model": "abc",
-    "lead_seconds": 120.0, "level": 0.95, "planned_demand": 203.0, "target_per_replica": 12.0,
+    "acts": True, "hasOpinion": True, "isTrusted": True, "demand": 120.5, "recentPeakDemand": 130.0,
+    "hpaAloneReplicas": 10, "replicas": 12, "forecastIssuedAt": "2026-11-24T10:02:00Z", "model": "abc",
+    "leadSeconds": 120.0, "level": 0.95, "plannedDemand": 203.0, "targetPerReplica": 12.0,
     "steps": [{"rule": "plan_capacity", "before": None, "after": 17, "reason": "ForecastDemand"}],
 }  # fmt: skip
 
