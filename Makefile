@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format cluster constraints protocol bench-forecast bench-policy bench-simulator bench-api bench-controller bench-serving bench-training clean
+.PHONY: help demo test lint format cluster constraints protocol loadtest bench-forecast bench-policy bench-simulator bench-api bench-agent bench-controller bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -37,6 +37,9 @@ constraints: ## Pin every dependency anew in constraints.txt (UPGRADE=1 for the 
 protocol: setup-test ## Compile the protocol that KEDA speaks with the controller
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. controller/keda/externalscaler.proto
 
+loadtest: setup-test ## Put a short load on the agent service; leaves CSV and HTML in loadtest/
+	@$(ONE_THREAD) scripts/loadtest
+
 bench-forecast: setup-test ## Measure accuracy on real traces, against simple baselines and LightGBM (hours)
 	@$(BIN)/python -m benchmarks.forecast
 
@@ -49,6 +52,9 @@ bench-simulator: setup-test ## Measure how many simulated weeks a second the sim
 bench-api: setup-test ## Measure the forecast server: reads, cycles, memory, start
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks.api
 
+bench-agent: setup-test ## Measure what a run of the agent service costs, beside langgraph alone
+	@$(ONE_THREAD) $(BIN)/python -m benchmarks.agent --out benchmarks/agent.md
+
 bench-controller: setup-test cluster ## Measure the controller at a thousand resources, on a real API server
 	@$(ONE_THREAD) $(BIN)/python -m benchmarks.controller
 
@@ -59,7 +65,7 @@ bench-training: setup-test ## Measure how long training takes, and how much memo
 	@$(BIN)/python -m benchmarks.training
 
 clean: ## Remove the virtual environment and everything that was fetched or built
-	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo
+	@rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo loadtest
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup-demo:

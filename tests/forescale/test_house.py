@@ -193,9 +193,9 @@ def test_bare_make_lists_every_target_meant_for_people() -> None:
 
     targets = re.findall(r"^make ([a-z-]+) ", listed, flags=re.MULTILINE)
     assert targets == [
-        "help", "demo", "test", "lint", "format", "cluster", "constraints", "protocol",
-        "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-controller", "bench-serving",
-        "bench-training", "clean",
+        "help", "demo", "test", "lint", "format", "cluster", "constraints", "protocol", "loadtest",
+        "bench-forecast", "bench-policy", "bench-simulator", "bench-api", "bench-agent", "bench-controller",
+        "bench-serving", "bench-training", "clean",
     ]  # fmt: skip
 
 

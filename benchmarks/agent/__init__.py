@@ -1,0 +1,1 @@
+"""What a run of the agent service costs, beside langgraph alone."""
