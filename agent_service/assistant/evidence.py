@@ -65,11 +65,11 @@ def _numbers_in(text: str) -> Iterator[float]:
         yield float(match.group().replace(",", ""))
 
 
-def _values(value: Any) -> Iterator[float]:
+def _values(value: Any) -> Iterator[Any]:
     if isinstance(value, bool) or value is None:
         return
     if isinstance(value, int | float):
-        yield float(value)
+        yield value
     elif isinstance(value, str):
         yield from _numbers_in(value)
     elif isinstance(value, dict):
@@ -77,7 +77,7 @@ def _values(value: Any) -> Iterator[float]:
             yield from _numbers_in(str(key))
             yield from _values(each)
     elif isinstance(value, list):
-        yield float(len(value))
+        yield len(value)
         for each in value:
             yield from _values(each)
 
@@ -86,10 +86,10 @@ def _is_in(claim: float, found: Iterable[float]) -> bool:
     return any(math.isclose(claim, said, rel_tol=_TOLERANCE, abs_tol=5e-4) for value in found for said in _ways(value))
 
 
-def _ways(value: float) -> Iterator[float]:
+def _ways(value: Any) -> Iterator[float]:
     """How people may say a value: as it is; a ratio as a percentage; seconds as minutes, hours or days."""
     yield value
-    if abs(value) <= 1:
+    if isinstance(value, float) and abs(value) <= 1:  # a count of one is no hundred percent
         yield 100 * value
     if value >= 60:
         yield value / 60

@@ -9,7 +9,8 @@ from agent_service.assistant.state import Evidence
 
 EVIDENCE: list[Evidence] = [
     {"id": "E1", "source": "controller", "query": "q", "at": "2026-11-24T12:00:00Z",
-     "value": {"floor": 17, "demand": 203.456, "level": 0.95, "window_seconds": 86400, "reason": "held 4 of 12"}},
+     "value": {"floor": 17, "demand": 203.456, "level": 0.95, "window_seconds": 86400, "reason": "held 4 of 12",
+               "steps": [{}]}},
     {"id": "E2", "source": "forecasts", "query": "q", "at": "2026-11-24T12:00:00Z", "value": None, "error": "away"},
 ]  # fmt: skip
 
@@ -42,6 +43,7 @@ def test_numbers_that_are_in_the_evidence_that_is_cited_stand(answer: str) -> No
         ("The floor was 17 [E2].", "17 is not in E2"),
         ("The floor was 17 [E1]. Demand was 400.", "numbers without evidence: Demand was 400"),
         ("Demand was 1,203 [E1].", "1203 is not in E1"),
+        ("100 % of the time [E1].", "100 is not in E1"),
         ("Demand was -203.5 [E1].", "-203.5 is not in E1"),
     ],
 )
