@@ -256,6 +256,7 @@ class Engine:
             elif await self._until_written(execution, lambda rest: self.runs.finish(run, outcome, rest)):
                 account.ending = outcome
                 execution.final = rules.ended(run, outcome)
+                execution.stream.end_is_kept()
                 if execution.is_rolled_back:
                     await self.runs.delete_run(run.run_id, run.tenant, run.thread_id)
                 if self._on_finished is not None:
@@ -287,9 +288,8 @@ class Engine:
         """Tries until the lease has run out; raises Lost then, and when the run is not ours any more."""
         wait, give_up = _FIRST_RETRY, time.monotonic() + self.settings.lease_seconds
         while True:
-            rest = execution.stream.unflushed()
             try:
-                if not await write(rest):
+                if not await write(execution.stream.rest()):
                     raise Lost
             except StoreError as error:
                 if time.monotonic() + wait > give_up:

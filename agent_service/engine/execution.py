@@ -246,7 +246,7 @@ class Execution:
                 return Ending(RunStatus.INTERRUPTED, self._now(), result=seen, values=seen)
 
     def _say_end(self, status: RunStatus) -> None:
-        self.stream.say("end", orjson.dumps({"run_id": self.run.run_id, "status": status.value}))
+        self.stream.say_last("end", orjson.dumps({"run_id": self.run.run_id, "status": status.value}))
 
     async def _save_scratch(self) -> None:
         """A drained run of a temporary thread: what memory holds of it goes to the store, for the next replica."""

@@ -18,12 +18,26 @@ class LiveStream:
         self._seq = (run.attempt - 1) * ATTEMPT_SPAN
         self._first = self._seq + 1  # number of the first event in memory
         self.events: list[Event] = []
+        self._last: Event | None = None  # the end, until the store knows of it
         self._flushed = self._seq
 
     def say(self, name: str, data: bytes) -> None:
         """One more event."""
         self._seq += 1
         self.events.append(Event(self._seq, name, data))
+        self._ring(self.run_id)
+
+    def say_last(self, name: str, data: bytes) -> None:
+        """The end: nobody hears of it before `end_is_kept`, since whoever has heard it counts on what it means."""
+        self._seq += 1
+        self._last = Event(self._seq, name, data)
+
+    def end_is_kept(self) -> None:
+        """Now everybody may hear it."""
+        if self._last is not None:
+            self.events.append(self._last)
+            self._last = None
+        self._flushed = self._seq
         self._ring(self.run_id)
 
     def after(self, seq: int) -> list[Event] | None:
@@ -35,6 +49,10 @@ class LiveStream:
     def unflushed(self) -> list[Event]:
         """What the store does not have yet."""
         return self.events[self._flushed + 1 - self._first :]
+
+    def rest(self) -> list[Event]:
+        """What the store does not have yet, the end included."""
+        return self.unflushed() if self._last is None else [*self.unflushed(), self._last]
 
     def flushed(self, seq: int) -> None:
         """The store has everything up to this number; of that, memory keeps the newest."""

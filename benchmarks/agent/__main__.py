@@ -11,12 +11,15 @@ import multiprocessing
 import platform
 import statistics
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks.agent import bare
-from benchmarks.agent.load import Result, drive
+from benchmarks.agent.load import QUESTION, Result, drive
 from benchmarks.agent.service import Service, service
 from benchmarks.agent.workload import MODEL_SECONDS, TOKENS
 
@@ -84,6 +87,9 @@ def latencies(folder: Path, runs: int) -> list[Row]:
         rows.append(("P99 / P50 with 16 of 32 slots in use", "≤ 1.8", measured))
         streamed = load(running, runs // 4, 16, is_streamed=True)
         first = 1000 * statistics.median(streamed.first_token_seconds)
+        cancelled = cancellations(running, 60)
+        worst = f"{statistics.median(cancelled):.0f} ms, slowest of {len(cancelled)}: {max(cancelled):.0f} ms"
+        rows.append(("From cancel to ended, HTTP included", "≤ 50 ms", worst))
         rows.append(("Median time to the first token, of which the model takes 65 ms", "", f"{first:.0f} ms"))
     with service(f"sqlite:///{folder / 'full.db'}", folder, "--slots", "64") as running:
         load(running, 64, 64)
@@ -91,6 +97,22 @@ def latencies(folder: Path, runs: int) -> list[Row]:
         rows.append((f"Runs per second on one core, {1000 * MODEL_SECONDS:.0f} ms of model each, 64 slots", "≥ 150",
                      f"{full.runs_per_second:.0f} ({full.failures} failures of {runs})"))  # fmt: skip
     return rows
+
+
+def cancellations(running: Service, count: int) -> list[float]:
+    """Milliseconds of each cancel that waits, in the middle of a run."""
+    took = []
+    with httpx.Client(base_url=running.url) as http:
+        for _ in range(count):
+            asked = {"assistant_id": "bench", "input": QUESTION, "on_completion": "keep"}
+            run = http.post("/runs", json=asked).json()
+            time.sleep(0.05)
+            began = time.perf_counter()
+            path = f"/threads/{run['thread_id']}/runs/{run['run_id']}"
+            http.post(f"{path}/cancel", params={"wait": "1"}).raise_for_status()
+            took.append(1000 * (time.perf_counter() - began))
+            assert http.get(path).json()["status"] == "interrupted"
+    return took
 
 
 def memory(folder: Path, runs: int) -> list[Row]:

@@ -39,6 +39,15 @@ async def until_status(client: Client, thread_id: str, run_id: str, wanted: str)
         await asyncio.sleep(0.01)
 
 
+async def until_it_has_begun(client: Client, thread_id: str, run_id: str) -> None:
+    """The graph has taken its input, not only a slot."""
+    stream = client.runs.join_stream(thread_id, run_id)
+    async for part in stream:
+        if part.event == "values":
+            break
+    await stream.aclose()
+
+
 async def parts_of(stream: Any) -> list[tuple[str, Any]]:
     return [(part.event, part.data) async for part in stream]
 
@@ -336,7 +345,7 @@ def test_a_cancelled_run_is_interrupted_and_keeps_what_it_did(served: Served) ->
     async def test(client: Client) -> None:
         thread_id = (await client.threads.create())["thread_id"]
         run = await client.runs.create(thread_id, "steps", input={**SLOW, "name": "kept"})
-        await until_status(client, thread_id, run["run_id"], "running")
+        await until_it_has_begun(client, thread_id, run["run_id"])
 
         await client.runs.cancel(thread_id, run["run_id"], wait=True)
 
