@@ -162,7 +162,7 @@ def test_checkpoints_are_written_side_by_side_and_all_of_them_are_kept(database:
             await checkpoints.saver.aput(config, empty_checkpoint(), {"run_id": "r"}, {})
 
         watching = asyncio.create_task(watch())
-        await asyncio.gather(*(put(number) for number in range(100)))
+        await asyncio.gather(*(put(number) for number in range(400)))
         watching.cancel()
         kept = [each async for each in checkpoints.saver.alist(None)]
         await checkpoints.close()
@@ -170,8 +170,8 @@ def test_checkpoints_are_written_side_by_side_and_all_of_them_are_kept(database:
 
     busiest, kept = run_apart(main())
 
-    assert kept == 100
-    assert busiest == 4
+    assert kept == 400
+    assert busiest > 1
 
 
 @pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING])

@@ -63,7 +63,12 @@ def test_an_hpa_follows_the_recommendation_beside_its_own_metric_and_is_let_go_w
     wait_until(lambda: replicas(world.cluster, world.namespace, APP) >= 30, "the HPA follows", 60)
     assert replicas(world.cluster, world.namespace, "alone") < 30
     assert world.hpa["spec"]["minReplicas"] == 2, "nothing is written to the HPA"
-    assert (world.autoscaler["status"].get("hpaAloneReplicas") or 0) < 30, "the twin does not follow our own metric"
+    # A late scrape on a busy machine may look like a surge for a while; the recommendation would stay.
+    wait_until(
+        lambda: (world.autoscaler["status"].get("hpaAloneReplicas") or 30) < 30,
+        "the twin does not follow our own metric",
+        120,
+    )
 
     admin.merge(autoscalers(world.namespace, "agent"), {"spec": {"paused": True}})
     wait_until(lambda: replicas(world.cluster, world.namespace, APP) < 25, "its own metric decides again", 90)
