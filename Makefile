@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PYTEST_ARGS ?=
 
-.PHONY: help demo test lint format cluster constraints protocol loadtest bench-forecast bench-policy bench-simulator bench-api bench-agent bench-controller bench-serving bench-training clean
+.PHONY: help demo test lint format cluster constraints protocol agent-oracle loadtest bench-forecast bench-policy bench-simulator bench-api bench-agent bench-controller bench-serving bench-training clean
 .PHONY: setup-demo setup-test check-style check-format check-layers check-types pytest
 
 help: ## List the targets
@@ -32,10 +32,17 @@ cluster: ## Build the real Kubernetes for tests (30 min the first time)
 constraints: ## Pin every dependency anew in constraints.txt (UPGRADE=1 for the newest versions)
 	@uv=$$(scripts/setup uv) && "$$uv" pip compile pyproject.toml --all-extras --group dev --group go -o constraints.txt -q \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade)
+		--custom-compile-command 'make constraints' $(if $(UPGRADE),--upgrade) && \
+		printf 'langgraph==1.0.0\nlanggraph-sdk==0.2.9\n' | "$$uv" pip compile - -q --universal --python-version 3.11 \
+		-o tests/agent_service/compat/oldest-client.txt --generate-hashes --no-emit-index-url \
+		--custom-compile-command 'make constraints'
 
 protocol: setup-test ## Compile the protocol that KEDA speaks with the controller
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. controller/keda/externalscaler.proto
+
+agent-oracle: setup-test ## Ask LangGraph's own development server and ours the same, and compare the answers
+	@scripts/setup oracle
+	@$(BIN)/python -m tests.agent_service.compat.oracle
 
 loadtest: setup-test ## Put a short load on the agent service; leaves CSV and HTML in loadtest/
 	@$(ONE_THREAD) scripts/loadtest

@@ -6,7 +6,7 @@ import asyncio
 import operator
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
@@ -16,7 +16,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
-from agent_service.engine.graphs import GraphSource
+if TYPE_CHECKING:
+    from agent_service.engine.graphs import GraphSource
 
 PERFORMED: Counter[tuple[str, str]] = Counter()
 """How often each node was performed, by what the run was given as `name`."""
@@ -72,8 +73,13 @@ class Talker(BaseChatModel):
             yield chunk
 
 
-def talk(seconds: float = 0.0) -> StateGraph[Any, Any, Any, Any]:
+def talk() -> StateGraph[Any, Any, Any, Any]:
     """One node that streams an answer."""
+    return talk_slowly(0.0)
+
+
+def talk_slowly(seconds: float) -> StateGraph[Any, Any, Any, Any]:
+    """One node that streams an answer, a token after so many seconds each."""
     model = Talker(seconds=seconds)
 
     async def answer(state: MessagesState) -> dict[str, Any]:
@@ -130,5 +136,7 @@ def nested() -> StateGraph[Any, Any, Any, Any]:
 
 def all_sources() -> tuple[GraphSource, ...]:
     """Each of them under its function's name."""
+    from agent_service.engine.graphs import GraphSource  # other servers serve these graphs too, without our package
+
     makers = (steps, talk, approval, failing, nested)
     return tuple(GraphSource(maker.__name__, maker()) for maker in makers)

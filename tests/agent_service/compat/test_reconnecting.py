@@ -11,7 +11,7 @@ from langgraph_sdk import get_client
 from agent_service.engine.graphs import GraphSource
 from agent_service.store.opening import open_stores
 from tests.agent_service.compat.cutting import cutting
-from tests.agent_service.graphs import steps, talk
+from tests.agent_service.graphs import steps, talk_slowly
 from tests.agent_service.serving import Options, Parts, serving
 from tests.coroutines import run_apart
 
@@ -26,7 +26,7 @@ async def parts() -> Parts:
 
 
 def test_a_stream_that_is_cut_again_and_again_arrives_whole() -> None:
-    sources = (GraphSource("talk", talk(seconds=0.02)),)
+    sources = (GraphSource("talk", talk_slowly(0.02)),)
     with serving(parts, Options(sources=sources)) as served:
 
         async def main() -> tuple[list[int], str, int, list[bytes]]:
