@@ -69,7 +69,7 @@ class Course:
     """One replay."""
 
     replica_minutes: float
-    short_minutes: float  # with fewer replicas ready than demand needs at the HPA's own target
+    short_minutes: float  # with fewer replicas ready than demand needs at the HPA's own target, whatever the bounds
     highest_floor: int
     floor_changes: int
     decided: tuple[int, ...]  # for each input
@@ -107,6 +107,10 @@ def compare(spec: ScalingSpec, inputs: Sequence[Input], overrides: Mapping[str, 
         )
     if "targetPerReplica" in overrides:
         notes.append("the HPA's own target, and with it what the HPA alone would hold, stays as it was")
+    if any((seen.hpa_alone_replicas or 0) > changed.max_replicas for seen in inputs):
+        notes.append(
+            "what the HPA alone held stays as it was, above maxReplicas too: its own maximum is no part of this"
+        )
     blind = sum(seen.demand is None for seen in inputs)
     if blind:
         notes.append(f"demand was not known at {blind} of {len(inputs)} decisions")
@@ -147,7 +151,9 @@ def replay(spec: ScalingSpec, inputs: Sequence[Input], memory: Memory | None = N
         held = _held(seen, decided[index])
         replica_minutes += held * minutes
         if seen.demand is not None:
-            needed = min(replicas_for(max(seen.demand, 0.0), spec.reactive_target_per_replica), spec.max_replicas)
+            # Bounds do not lessen what demand needs: capped by maxReplicas, a lower one would hide the shortage it
+            # causes, and a higher one the shortage it ends.
+            needed = replicas_for(max(seen.demand, 0.0), spec.reactive_target_per_replica)
             if needed > min(held, _held_before(spec, inputs, decided, index)):
                 short_minutes += minutes
     changes = sum(before != after for before, after in pairwise(decided))

@@ -107,6 +107,47 @@ def test_minutes_are_short_while_what_serves_is_less_than_demand_needs() -> None
     assert (found.baseline.short_minutes, found.changed.short_minutes) == (1.0, 0.0)
 
 
+def test_a_bound_below_what_the_hpa_alone_held_is_told() -> None:
+    spec = a_spec()
+    course = [an_observation(now=NOON + minute * MINUTE, hpa_alone_replicas=6) for minute in range(3)]
+    inputs = recorded(spec, course)
+
+    assert any("above maxReplicas" in note for note in compare(spec, inputs, {"maxReplicas": 4.0}).notes)
+    assert compare(spec, inputs, {"maxReplicas": 7.0}).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("highest", "overrides", "short"),
+    [
+        (100, {"maxReplicas": 3.0}, (0.0, 6.0)),  # demand of 300 at 10 a replica needs 30
+        (3, {"maxReplicas": 30.0}, (6.0, 0.0)),
+        (3, {"maxReplicas": 4.0}, (6.0, 6.0)),
+    ],
+)
+def test_bounds_do_not_hide_the_shortage_that_they_cause(
+    highest: int, overrides: dict[str, float], short: tuple[float, float]
+) -> None:
+    spec = a_spec(max_replicas=highest, reactive_target_per_replica=10.0, startup_seconds=0.0)
+    held = min(30, highest)
+    inputs = [
+        Input(
+            NOON + minute * MINUTE,
+            300.0,
+            300.0,
+            None,
+            held,
+            True,
+            Peaks(NOON + minute * MINUTE, 60, 3, (0.5, 0.95), (300.0, 300.0), (300.0, 300.0)),
+            held,
+        )
+        for minute in range(6)
+    ]
+
+    found = compare(spec, inputs, overrides)
+
+    assert (found.baseline.short_minutes, found.changed.short_minutes) == short
+
+
 def test_a_gap_in_what_was_seen_counts_as_two_minutes_at_most() -> None:
     spec = a_spec()
     first, *_, last = a_course([100] * 60)
