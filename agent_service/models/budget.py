@@ -18,18 +18,21 @@ class Budget:
     most_tokens: int
     calls: int = 0
     tokens: int = 0
+    estimated: int = 0  # of the tokens: where an endpoint counts none
 
     def spend_call(self) -> None:
         """Before a call; raises BudgetExceededError."""
         if self.calls >= self.most_calls:
             raise BudgetExceededError(f"the run has asked the model {self.calls} times, as often as it may")
         if self.tokens >= self.most_tokens:
-            raise BudgetExceededError(f"the run has used {self.tokens} tokens; {self.most_tokens} are allowed")
+            guess = f" ({self.estimated} of them estimated from the text's length)" if self.estimated else ""
+            raise BudgetExceededError(f"the run has used {self.tokens} tokens{guess}; {self.most_tokens} are allowed")
         self.calls += 1
 
-    def spend_tokens(self, count: int) -> None:
+    def spend_tokens(self, count: int, *, is_estimated: bool = False) -> None:
         """After an answer."""
         self.tokens += count
+        self.estimated += count if is_estimated else 0
 
 
 _current: ContextVar[Budget | None] = ContextVar("agent_model_budget", default=None)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from agent_service.models.errors import CircuitOpenError
+from agent_service.models.errors import AnswerCutError, CircuitOpenError, RequestRejectedError
 from agent_service.models.observer import ModelObserver
+
+# The endpoint answers, and what is wrong is one caller's: that must neither shut out the others nor count as a success.
+_OF_ONE_CALLER = (RequestRejectedError, AnswerCutError)
 
 
 class Circuit:
@@ -26,42 +30,61 @@ class Circuit:
         self._clock = clock
         self._failed_at: deque[float] = deque(maxlen=failures)
         self._opened_at: float | None = None
-        self._is_trying = False
+        self._tried_at: float | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether calls are refused, but for one that tries."""
         return self._opened_at is not None
 
-    def enter(self) -> None:
-        """Before a call; raises CircuitOpenError."""
-        if self._opened_at is None:
-            return
-        waited = self._clock() - self._opened_at
-        if waited < self._pause or self._is_trying:
-            left = max(self._pause - waited, 1.0)
-            raise CircuitOpenError(f"the model's last {self._most} calls failed; tried again in {left:.0f} s")
-        self._is_trying = True
+    @contextmanager
+    def guarding(self) -> Iterator[None]:
+        """Around a call; raises CircuitOpenError instead of letting it begin.
 
-    def succeeded(self) -> None:
-        """After a call."""
-        self._is_trying = False
+        Whatever a call ends with, another may try after it: a try that is never given back would refuse all for ever.
+        A cancelled call tells nothing.
+        """
+        tried_at = self._enter()
+        try:
+            yield
+        except _OF_ONE_CALLER:
+            raise
+        except Exception:
+            self._failed(is_trial=tried_at is not None)
+            raise
+        else:
+            self._succeeded(is_trial=tried_at is not None)
+        finally:
+            if tried_at is not None and tried_at == self._tried_at:
+                self._tried_at = None
+
+    def _enter(self) -> float | None:
+        """When this call began, if it is the one that tries."""
+        if self._opened_at is None:
+            return None
+        now = self._clock()
+        # A stream that nobody reads on may never end: after a pause, another call tries beside it.
+        since = self._opened_at if self._tried_at is None else max(self._opened_at, self._tried_at)
+        left = self._pause - (now - since)
+        if left > 0:
+            raise CircuitOpenError(f"the model's last {self._most} calls failed; tried again in {max(left, 1):.0f} s")
+        self._tried_at = now
+        return now
+
+    def _succeeded(self, *, is_trial: bool) -> None:
+        if self.is_open and not is_trial:
+            return  # it began before the others failed
         self._failed_at.clear()
-        if self._opened_at is not None:
+        if self.is_open:
             self._opened_at = None
             self._observer.circuit(False)
 
-    def failed(self) -> None:
-        """After a call that failed at the endpoint."""
+    def _failed(self, *, is_trial: bool) -> None:
         now = self._clock()
         self._failed_at.append(now)
         is_full = len(self._failed_at) == self._most and now - self._failed_at[0] <= self._window
-        if self._is_trying or is_full:
-            if self._opened_at is None:
-                self._observer.circuit(True)
+        if is_trial:
             self._opened_at = now
-        self._is_trying = False
-
-    def abandoned(self) -> None:
-        """After a call that was cancelled: it tells nothing of the endpoint."""
-        self._is_trying = False
+        elif is_full and not self.is_open:
+            self._opened_at = now
+            self._observer.circuit(True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import random
+import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -18,19 +18,23 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import ConfigDict, Field
 
-from agent_service.models import budget, wire
+from agent_service.models import wire
+from agent_service.models.accounts import Account, accounted
+from agent_service.models.attempts import Deadline, RetryableError, retried, retry_after_seconds
 from agent_service.models.circuit import Circuit
-from agent_service.models.errors import CircuitOpenError, ModelError, ModelTimeoutError, ThrottledError
+from agent_service.models.errors import ModelError, ModelTimeoutError, RequestRejectedError, ThrottledError
 from agent_service.models.observer import ModelObserver
 from agent_service.models.settings import ModelSettings
 
-_ATTEMPTS = 3
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 10.0
 _CONNECT_SECONDS = 5.0
 _MOST_BYTES = 4 * 2**20
-_DONE = b"[DONE]"
-_TOO_MANY = httpx.codes.TOO_MANY_REQUESTS
+_MOST_SAID = 300  # characters of an endpoint's own words in an error
+_DONE, _NO_MORE = b"[DONE]", b"\n\n"  # the last event may lack its empty line
+_OF_THE_REQUEST = frozenset({400, 404, 413, 422})
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class EndpointChatModel(BaseChatModel):
@@ -43,6 +47,7 @@ class EndpointChatModel(BaseChatModel):
     circuit: Circuit = Field(exclude=True, repr=False)
     observer: ModelObserver = Field(exclude=True, repr=False)
     sleep: Callable[[float], Awaitable[Any]] = Field(default=asyncio.sleep, exclude=True, repr=False)
+    now: Callable[[], datetime] = Field(default=_utc_now, exclude=True, repr=False)
     silence_seconds: float = 20.0  # between two pieces of a stream
 
     @classmethod
@@ -52,6 +57,10 @@ class EndpointChatModel(BaseChatModel):
         timeout = httpx.Timeout(settings.timeout_seconds, connect=_CONNECT_SECONDS)
         client = httpx.AsyncClient(base_url=settings.base_url, headers=headers, timeout=timeout)
         return cls(settings=settings, client=client, circuit=Circuit(observer), observer=observer, **more)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self.client.aclose()
 
     @property
     def _llm_type(self) -> str:
@@ -88,11 +97,20 @@ class EndpointChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **more: Any,
     ) -> ChatResult:
-        body = self._body(messages, stop, more, is_streamed=False)
-        async with self._accounted():
-            answer = await self._retried(lambda: self._whole(body))
-            message = wire.read_message(answer)
-            self._count(message.usage_metadata)
+        with accounted(self.observer) as account:
+            request = self._request(messages, stop, more, is_streamed=False)
+            with self.circuit.guarding(), self._in_our_words():
+                deadline = Deadline(self.settings.timeout_seconds)
+                raw = await retried(lambda: self._whole(request, account), deadline, self.sleep)
+                answer = wire.read(raw, "the endpoint's answer")
+                self._refuse_error(answer)
+                found = wire.read_message(answer)
+                account.counted = found.usage
+                account.got(found.written)
+                wire.refuse_cut(found.finish_reason)
+                message = found.message
+                message.usage_metadata = account.usage
+                message.response_metadata = _metadata(account, found.model, found.finish_reason)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
     async def _astream(
@@ -102,172 +120,145 @@ class EndpointChatModel(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **more: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        body, began = self._body(messages, stop, more, is_streamed=True), time.perf_counter()
-        async with self._accounted():
-            response = await self._retried(lambda: self._opened(body))
-            is_first = True
-            try:
-                async for chunk in self._pieces(response):
-                    if is_first:
-                        self.observer.first_token(time.perf_counter() - began)
-                        is_first = False
-                    self._count(chunk.usage_metadata)
-                    generated = ChatGenerationChunk(message=chunk)
-                    if run_manager is not None:
-                        await run_manager.on_llm_new_token(str(chunk.text), chunk=generated)
-                    yield generated
-            finally:
-                await response.aclose()
-            if is_first:
-                raise ModelError("the endpoint's stream ended without an answer")
+        with accounted(self.observer) as account:
+            request = self._request(messages, stop, more, is_streamed=True)
+            with self.circuit.guarding(), self._in_our_words():
+                deadline = Deadline(self.settings.timeout_seconds)
+                response = await retried(lambda: self._opened(request, account), deadline, self.sleep)
+                try:
+                    async with aclosing(self._chunks(response, deadline, account)) as chunks:
+                        async for chunk in chunks:
+                            generated = ChatGenerationChunk(message=chunk)
+                            if run_manager is not None:
+                                await run_manager.on_llm_new_token(str(chunk.text), chunk=generated)
+                            yield generated
+                finally:
+                    await response.aclose()
 
-    @asynccontextmanager
-    async def _accounted(self) -> AsyncIterator[None]:
-        """Budget, circuit, deadline and counting around a call."""
-        began = time.perf_counter()
-        spending = budget.current()
-        outcome = "refused"
-        try:
-            if spending is not None:
-                spending.spend_call()
-            self.circuit.enter()
-            outcome = "error"
-            async with asyncio.timeout(self.settings.timeout_seconds):
-                yield
-            outcome = "ok"
-            self.circuit.succeeded()
-        except CircuitOpenError:
-            raise
-        except ThrottledError:
-            outcome = "throttled"
-            self.circuit.failed()
-            raise
-        except (TimeoutError, ModelTimeoutError, httpx.TimeoutException) as error:
-            outcome = "timeout"
-            self.circuit.failed()
-            raise ModelTimeoutError(f"the model did not answer within {self.settings.timeout_seconds:g} s") from error
-        except httpx.HTTPError as error:
-            self.circuit.failed()
-            raise ModelError(f"the model's endpoint cannot be reached ({type(error).__name__})") from error
-        except ModelError:
-            if outcome != "refused":
-                self.circuit.failed()
-            raise
-        except (asyncio.CancelledError, GeneratorExit):
-            outcome = "cancelled"
-            self.circuit.abandoned()
-            raise
-        finally:
-            self.observer.finished(outcome, time.perf_counter() - began)
+    async def _chunks(
+        self, response: httpx.Response, deadline: Deadline, account: Account
+    ) -> AsyncGenerator[AIMessageChunk, None]:
+        """What is said, then one empty chunk with what the endpoint tells of it."""
+        model, finish_reason, is_first = "", None, True
+        async with aclosing(self._pieces(response, deadline)) as pieces:
+            async for piece in pieces:
+                account.counted = piece.usage or account.counted
+                model, finish_reason = piece.model or model, piece.finish_reason or finish_reason
+                if not piece.says_something:
+                    continue
+                if is_first:
+                    self.observer.first_token(time.perf_counter() - account.began)
+                    is_first = False
+                account.got(piece.written)
+                if account.got_bytes > _MOST_BYTES:
+                    raise ModelError(f"the endpoint answered more than {_MOST_BYTES} bytes")
+                yield piece.chunk
+        wire.refuse_cut(finish_reason)
+        if is_first and finish_reason is None:
+            raise ModelError("the endpoint's stream ended without an answer")
+        told = _metadata(account, model, finish_reason)
+        yield AIMessageChunk(content="", usage_metadata=account.usage, response_metadata=told, chunk_position="last")
 
-    async def _retried(self, attempt: Callable[[], Awaitable[Any]]) -> Any:
-        pause = _FIRST_PAUSE_SECONDS
-        for number in range(1, _ATTEMPTS + 1):
-            try:
-                return await attempt()
-            except _RetryableError as error:
-                if number == _ATTEMPTS:
-                    raise error.said from error
-                wait = pause * random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-                if isinstance(error.said, ThrottledError) and error.said.retry_after_seconds is not None:
-                    wait = max(wait, error.said.retry_after_seconds)
-                await self.sleep(min(wait, _LONGEST_PAUSE_SECONDS))
-                pause *= 2
-        raise AssertionError("unreachable")
-
-    async def _whole(self, body: dict[str, Any]) -> Any:
-        response = await self._opened(body)
-        try:
-            raw = await self._limited(response)
-        finally:
-            await response.aclose()
-        try:
-            return json.loads(raw)
-        except ValueError as error:
-            raise ModelError("the endpoint did not answer JSON") from error
-
-    async def _opened(self, body: dict[str, Any]) -> httpx.Response:
-        """A response that is a success, unread."""
-        request = self.client.build_request("POST", "/chat/completions", json=body)
-        try:
-            response = await self.client.send(request, stream=True)
-        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
-            words = f"the model's endpoint cannot be reached ({type(error).__name__})"
-            raise _RetryableError(ModelError(words)) from error
-        if response.is_success:
-            return response
-        try:
-            said = (await self._limited(response))[:300].decode("utf-8", "replace")
-        finally:
-            await response.aclose()
-        words = f"the model's endpoint answered HTTP {response.status_code}: {self._without_key(said)}"
-        if response.status_code == _TOO_MANY:
-            self.observer.throttled()
-            raise _RetryableError(ThrottledError(words, _retry_after(response)))
-        if response.is_server_error:
-            raise _RetryableError(ModelError(words))
-        raise ModelError(words)
-
-    async def _limited(self, response: httpx.Response) -> bytes:
-        found = bytearray()
-        async for piece in response.aiter_bytes():
-            found += piece
-            if len(found) > _MOST_BYTES:
-                raise ModelError(f"the endpoint answered more than {_MOST_BYTES} bytes")
-        return bytes(found)
-
-    async def _pieces(self, response: httpx.Response) -> AsyncIterator[AIMessageChunk]:
-        lines, stream = wire.EventLines(_MOST_BYTES), response.aiter_bytes()
+    async def _pieces(self, response: httpx.Response, deadline: Deadline) -> AsyncGenerator[wire.Piece, None]:
+        lines, stream, is_finished = wire.EventLines(_MOST_BYTES), response.aiter_bytes(), False
         while True:
-            try:
-                async with asyncio.timeout(self.silence_seconds):
-                    piece = await anext(stream)
-            except StopAsyncIteration:
-                raise ModelError("the endpoint's stream broke off") from None
-            for data in lines.feed(piece):
+            raw = await self._more(stream, deadline)
+            for data in lines.feed(_NO_MORE if raw is None else raw):
                 if data == _DONE:
                     return
-                try:
-                    chunk = wire.read_chunk(json.loads(data))
-                except ValueError as error:
-                    raise ModelError("a piece of the endpoint's stream is no JSON") from error
-                if chunk is not None:
-                    yield chunk
+                told = wire.read(data, "a piece of the endpoint's stream")
+                self._refuse_error(told)
+                piece = wire.read_chunk(told)
+                is_finished = is_finished or piece.finish_reason is not None
+                yield piece
+            if raw is None:
+                if is_finished:  # not every endpoint says [DONE]
+                    return
+                raise ModelError("the endpoint's stream broke off")
 
-    def _body(
+    async def _more(self, stream: AsyncIterator[bytes], deadline: Deadline) -> bytes | None:
+        try:
+            async with deadline.within(self.silence_seconds):
+                return await anext(stream, None)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            return None
+        except TimeoutError as error:
+            if deadline.left_seconds > 0:
+                raise ModelTimeoutError(f"the model sent nothing for {self.silence_seconds:g} s") from error
+            raise
+
+    @contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise ModelTimeoutError(f"the model did not answer within {self.settings.timeout_seconds:g} s") from error
+        except httpx.HTTPError as error:
+            raise _unreachable(error) from error
+
+    async def _whole(self, request: httpx.Request, account: Account) -> bytes:
+        response = await self._opened(request, account)
+        try:
+            return await _limited(response)
+        finally:
+            await response.aclose()
+
+    async def _opened(self, request: httpx.Request, account: Account) -> httpx.Response:
+        """A response that is a success, unread."""
+        try:
+            response = await self.client.send(request, stream=True)
+        except (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout) as error:
+            raise RetryableError(_unreachable(error)) from error
+        if response.is_success:
+            account.sent_bytes = len(request.content)
+            return response
+        try:
+            said = self._without_key((await _limited(response)).decode("utf-8", "replace"))[:_MOST_SAID]
+        finally:
+            await response.aclose()
+        pause = retry_after_seconds(response.headers.get("retry-after"), self.now())
+        when = "" if pause is None else f", and asks to be tried again in {math.ceil(pause)} s"
+        words = f"the model's endpoint answered HTTP {response.status_code}{when}: {said}"
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            self.observer.throttled()
+            raise RetryableError(ThrottledError(words, pause), pause)
+        if response.is_server_error:
+            raise RetryableError(ModelError(words), pause)
+        raise RequestRejectedError(words) if response.status_code in _OF_THE_REQUEST else ModelError(words)
+
+    def _request(
         self, messages: Sequence[BaseMessage], stop: list[str] | None, more: dict[str, Any], *, is_streamed: bool
-    ) -> dict[str, Any]:
+    ) -> httpx.Request:
         body: dict[str, Any] = {"model": self.settings.model, "messages": wire.written(messages), **more}
         if stop:
             body["stop"] = stop
         if is_streamed:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
-        return body
+        return self.client.build_request("POST", "/chat/completions", json=body)
 
-    def _count(self, usage: Any) -> None:
-        if not usage:
-            return
-        self.observer.tokens("input", usage["input_tokens"])
-        self.observer.tokens("output", usage["output_tokens"])
-        spending = budget.current()
-        if spending is not None:
-            spending.spend_tokens(usage["total_tokens"])
+    def _refuse_error(self, answer: Any) -> None:
+        said = wire.error_in(answer)
+        if said:
+            raise ModelError(f"the endpoint broke off: {self._without_key(said)[:_MOST_SAID]}")
 
     def _without_key(self, text: str) -> str:
         key = self.settings.api_key
         return text.replace(key, "***") if key else text
 
 
-class _RetryableError(Exception):
-    """Something that a second try may mend."""
-
-    def __init__(self, said: ModelError) -> None:
-        super().__init__(str(said))
-        self.said = said
+def _metadata(account: Account, model: str, finish_reason: str | None) -> dict[str, Any]:
+    told: dict[str, Any] = {"model_name": model, "finish_reason": finish_reason}
+    return told | ({"usage_is_estimated": True} if account.is_estimated else {})
 
 
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        return max(float(response.headers.get("retry-after", "")), 0.0)
-    except ValueError:
-        return None
+def _unreachable(error: httpx.HTTPError) -> ModelError:
+    return ModelError(f"the model's endpoint cannot be reached ({type(error).__name__})")
+
+
+async def _limited(response: httpx.Response) -> bytes:
+    found = bytearray()
+    async for piece in response.aiter_bytes():
+        found += piece
+        if len(found) > _MOST_BYTES:
+            raise ModelError(f"the endpoint answered more than {_MOST_BYTES} bytes")
+    return bytes(found)

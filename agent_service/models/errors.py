@@ -16,7 +16,15 @@ class ThrottledError(ModelError):
 
 
 class ModelTimeoutError(ModelError):
-    """Too slow: to connect, to the first token, between tokens, or in all."""
+    """Too slow: to the first token, between tokens, or in all."""
+
+
+class RequestRejectedError(ModelError):
+    """The endpoint will not have this request; it tells nothing of another caller's."""
+
+
+class AnswerCutError(ModelError):
+    """The answer ends before its end: it was as long as it may be, or a filter held it back."""
 
 
 class CircuitOpenError(ModelError):

@@ -21,10 +21,10 @@ class ModelSettings:
     """`kind`: deterministic needs no model; openai any endpoint that speaks its protocol; simulated only pretends."""
 
     kind: str = DETERMINISTIC
-    base_url: str = "https://api.openai.com/v1"
+    base_url: str = field(default="https://api.openai.com/v1", repr=False)  # may hold a password
     api_key: str = field(default="", repr=False)
     model: str = ""
-    timeout_seconds: float = 60.0  # of a call in all
+    timeout_seconds: float = 60.0  # of a call in all: tries, pauses between them, and the whole answer
     most_calls: int = 8  # of a run
     most_tokens: int = 50_000  # of a run
     first_token_seconds: float = 0.06
@@ -34,6 +34,11 @@ class ModelSettings:
     error_ratio: float = 0.0
     throttle_ratio: float = 0.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """A key that is no header would come back in the error of whoever tries to send it."""
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise SettingsError("OPENAI_API_KEY holds a line break or a character that is not ASCII; copy it again")
 
     @property
     def label(self) -> str:
@@ -49,8 +54,8 @@ class ModelSettings:
         read, usual = _Reader(environment), cls()
         found = cls(
             kind=kind,
-            base_url=environment.get("OPENAI_BASE_URL", "").rstrip("/") or usual.base_url,
-            api_key=environment.get("OPENAI_API_KEY", ""),
+            base_url=environment.get("OPENAI_BASE_URL", "").strip().rstrip("/") or usual.base_url,
+            api_key=environment.get("OPENAI_API_KEY", "").strip(),
             model=environment.get("AGENT_MODEL", ""),
             timeout_seconds=read.number("AGENT_MODEL_TIMEOUT_SECONDS", usual.timeout_seconds, 0.1),
             most_calls=read.whole("AGENT_MODEL_CALLS", usual.most_calls, 1),

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from agent_service.models.observer import ModelObserver
+from agent_service.models.observer import OUTCOMES, REFUSED, ModelObserver
 from agent_service.server.metrics import CALL_BUCKETS, WAIT_BUCKETS
 
 
@@ -17,11 +17,21 @@ class ModelMeters(ModelObserver):
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._requests = Counter("agent_llm_requests", "Calls of a model", ("outcome",), registry=registry)
+        for outcome in OUTCOMES:
+            self._requests.labels(outcome)  # there from the start, so that the first of a kind is an increase
         self._throttled = Counter(
             "agent_llm_throttled", "429s of the provider: a reason not to scale", registry=registry
         )
-        self._open = Gauge("agent_llm_circuit_open", "1 while calls are refused untried", registry=registry)
+        self._open = Gauge(
+            "agent_llm_circuit_open", "1 from when calls are refused untried until one has succeeded", registry=registry
+        )
         self._tokens = Counter("agent_tokens", "Tokens", ("direction",), registry=registry)
+        self._estimated = Counter(
+            "agent_tokens_estimated",
+            "Of agent_tokens, those that the endpoint did not count: a quarter of the text's bytes",
+            ("direction",),
+            registry=registry,
+        )
         self._seconds = Histogram(
             "gen_ai_client_operation_duration_seconds", "Of a call of a model", buckets=CALL_BUCKETS, registry=registry
         )
@@ -35,15 +45,18 @@ class ModelMeters(ModelObserver):
     def finished(self, outcome: str, seconds: float) -> None:
         """See ModelObserver."""
         self._requests.labels(outcome).inc()
-        self._seconds.observe(seconds)
+        if outcome != REFUSED:  # never sent: no operation of a model
+            self._seconds.observe(seconds)
 
     def first_token(self, seconds: float) -> None:
         """See ModelObserver."""
         self._first.observe(seconds)
 
-    def tokens(self, direction: str, count: int) -> None:
+    def tokens(self, direction: str, count: int, *, is_estimated: bool = False) -> None:
         """See ModelObserver."""
         self._tokens.labels(direction).inc(count)
+        if is_estimated:
+            self._estimated.labels(direction).inc(count)
 
     def throttled(self) -> None:
         """See ModelObserver."""

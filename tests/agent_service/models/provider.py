@@ -28,6 +28,7 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     pause_seconds: float = 0.0
     breaks_off: bool = False
+    kind: str = "text/event-stream"
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Provider:
         self.headers.append(dict(request.headers))
         script = self.scripts.pop(0) if len(self.scripts) > 1 else self.scripts[0]
         if script.pieces:
-            return StreamingResponse(self._pieces(script), script.status, script.headers, "text/event-stream")
+            return StreamingResponse(self._pieces(script), script.status, script.headers, script.kind)
         if isinstance(script.body, str):
             return Response(script.body, script.status, script.headers)
         await asyncio.sleep(script.pause_seconds)
@@ -68,20 +69,29 @@ def providing(*scripts: Script) -> Iterator[Provider]:
         yield provider
 
 
-def whole(content: str | None, calls: list[dict[str, Any]] | None = None, **usage: int) -> Script:
+def whole(content: Any, calls: Any = None, finish_reason: Any = "stop", **usage: Any) -> Script:
     """An answer at once."""
     message: dict[str, Any] = {"role": "assistant", "content": content}
     if calls:
         message["tool_calls"] = calls
-    body: dict[str, Any] = {"model": "m", "choices": [{"message": message}]}
+    body: dict[str, Any] = {"model": "m", "choices": [{"message": message, "finish_reason": finish_reason}]}
     if usage:
         body["usage"] = usage
     return Script(body=body)
 
 
-def delta(**told: Any) -> bytes:
-    """One event of a stream."""
-    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": told}]}).encode() + b"\n\n"
+def event(told: Any) -> bytes:
+    """Of a stream."""
+    return b"data: " + json.dumps(told).encode() + b"\n\n"
+
+
+def delta(finish_reason: str | None = None, usage: Any = None, **told: Any) -> bytes:
+    """What one event of a stream adds."""
+    choice = {"index": 0, "delta": told, "finish_reason": finish_reason}
+    return event({"choices": [choice], **({} if usage is None else {"usage": usage})})
+
+
+DONE = b"data: [DONE]\n\n"
 
 
 @dataclass
@@ -90,6 +100,7 @@ class Told(ModelObserver):
 
     outcomes: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    estimates: dict[str, int] = field(default_factory=dict)
     throttles: int = 0
     firsts: int = 0
     circuits: list[bool] = field(default_factory=list)
@@ -100,8 +111,9 @@ class Told(ModelObserver):
     def first_token(self, seconds: float) -> None:
         self.firsts += 1
 
-    def tokens(self, direction: str, count: int) -> None:
-        self.counts[direction] = self.counts.get(direction, 0) + count
+    def tokens(self, direction: str, count: int, *, is_estimated: bool = False) -> None:
+        for told in (self.counts, self.estimates)[: 1 + is_estimated]:
+            told[direction] = told.get(direction, 0) + count
 
     def throttled(self) -> None:
         self.throttles += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import traceback
 from typing import Any
 
 import pytest
@@ -11,20 +11,11 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
-from agent_service.models.budget import Budget, budgeted
 from agent_service.models.endpoint import EndpointChatModel
-from agent_service.models.errors import (
-    BudgetExceededError,
-    CircuitOpenError,
-    ModelError,
-    ModelTimeoutError,
-    ThrottledError,
-)
-from agent_service.models.settings import ModelSettings
-from tests.agent_service.models.provider import Provider, Script, Told, delta, providing, whole
-from tests.coroutines import run_apart
+from agent_service.models.errors import ModelError
+from tests.agent_service.models.calling import KEY, hello, streamed, using
+from tests.agent_service.models.provider import DONE, Script, Told, delta, providing, whole
 
-KEY = "sk-a-very-secret-key"
 FAILED = Script(500, {"error": "broken"})
 
 
@@ -32,42 +23,6 @@ class Weather(BaseModel):
     """The weather in a city."""
 
     city: str
-
-
-def using(
-    provider: Provider, test: Callable[[EndpointChatModel], Awaitable[Any]], told: Told | None = None, **more: Any
-) -> Any:
-    """Run a test with a model there; pauses between attempts are not waited for, but kept."""
-    settings = ModelSettings(
-        kind="openai", base_url=provider.url, api_key=KEY, model="m",
-        timeout_seconds=more.pop("timeout_seconds", 10.0),
-    )  # fmt: skip
-    pauses: list[float] = more.pop("pauses", [])
-
-    async def skip(seconds: float) -> None:
-        pauses.append(seconds)
-
-    async def main() -> Any:
-        model = EndpointChatModel.open(settings, told or Told(), sleep=skip, **more)
-        try:
-            return await test(model)
-        finally:
-            await model.client.aclose()
-
-    return run_apart(main())
-
-
-async def hello(model: EndpointChatModel) -> AIMessage:
-    found = await model.ainvoke("hello")
-    assert isinstance(found, AIMessage)
-    return found
-
-
-async def streamed(model: EndpointChatModel) -> Any:
-    total: Any = None
-    async for chunk in model.astream("hello"):
-        total = chunk if total is None else total + chunk
-    return total
 
 
 def test_a_conversation_is_written_as_the_protocol_has_it() -> None:
@@ -127,6 +82,7 @@ def test_a_stream_may_break_at_any_byte(size: int) -> None:
     assert total.content == "Grüße aus 東京"
     assert [(call["name"], call["args"]) for call in total.tool_calls] == [("Weather", {"city": "Oslo"})]
     assert total.usage_metadata["total_tokens"] == 14
+    assert "usage_is_estimated" not in total.response_metadata
     assert provider.requests[0]["stream_options"] == {"include_usage": True}
     assert (told.outcomes, told.firsts, told.counts) == (["ok"], 1, {"input": 5, "output": 9})
 
@@ -148,28 +104,28 @@ def test_tokens_reach_the_messages_stream_of_a_graph() -> None:
         assert using(provider, through_a_graph) == ["one ", "two"]
 
 
-def test_what_a_second_try_may_mend_is_tried_again_and_waits_as_long_as_asked() -> None:
-    told, pauses = Told(), list[float]()
-    throttled = Script(429, {"error": "slow down"}, headers={"Retry-After": "3"})
-    with providing(throttled, FAILED, whole("at last")) as provider:
-        answer = using(provider, hello, told, pauses=pauses)
+def test_content_in_parts_is_joined_and_what_a_model_thinks_aloud_is_left_out() -> None:
+    parts = [{"type": "thinking", "text": "hm"}, {"type": "text", "text": "It is "}, "17."]
+    with providing(whole(parts)) as provider:
+        at_once = using(provider, hello)
+    with providing(Script(pieces=[delta(content=parts), delta("stop"), DONE])) as provider:
+        piece_by_piece = using(provider, streamed)
 
-    assert (answer.content, len(provider.requests)) == ("at last", 3)
-    assert pauses[0] == 3.0
-    assert 0.7 < pauses[1] < 1.3
-    assert (told.throttles, told.outcomes) == (1, ["ok"])
+    assert (at_once.content, piece_by_piece.content) == ("It is 17.", "It is 17.")
 
 
-def test_a_provider_that_stays_busy_is_told_apart_from_one_that_fails() -> None:
-    told = Told()
-    with (
-        providing(Script(429, {"error": "slow down"}, headers={"Retry-After": "900"})) as provider,
-        pytest.raises(ThrottledError) as caught,
-    ):
-        using(provider, hello, told)
+def test_tool_calls_without_an_index_or_with_arguments_as_an_object_are_read() -> None:
+    calls = [
+        {"id": "1", "function": {"name": "Weather", "arguments": {"city": "Rome"}}},
+        {"id": "2", "function": {"name": "Weather", "arguments": '{"city": "Oslo"}'}},
+    ]
+    with providing(whole(None, calls)) as provider:
+        at_once = using(provider, hello)
+    with providing(Script(pieces=[delta(tool_calls=calls), delta("tool_calls"), DONE])) as provider:
+        piece_by_piece = using(provider, streamed)
 
-    assert caught.value.retry_after_seconds == 900
-    assert (told.outcomes, told.throttles) == (["throttled"], 3)
+    for answer in (at_once, piece_by_piece):
+        assert [call["args"]["city"] for call in answer.tool_calls] == ["Rome", "Oslo"]
 
 
 @pytest.mark.parametrize(
@@ -177,19 +133,36 @@ def test_a_provider_that_stays_busy_is_told_apart_from_one_that_fails() -> None:
     [
         (FAILED, "HTTP 500", 3),
         (Script(401, {"error": f"bad key {KEY}"}), "HTTP 401", 1),
-        (Script(200, "no json"), "did not answer JSON", 1),
+        (Script(401, "x" * 290 + KEY), "HTTP 401", 1),  # the key where the words are cut off
+        (Script(200, {"error": {"message": f"bad key {KEY}"}}), "broke off", 1),
+        (Script(200, "no json"), "answer is no JSON", 1),
+        (Script(200, "[" * 100_000), "answer is no JSON", 1),
         (Script(200, {"choices": []}), "holds no message", 1),
         (Script(200, []), "holds no message", 1),
+        (Script(200, {"choices": [{"message": "hi"}]}), "holds no message", 1),
+        (whole("x", [{"id": "1", "function": {"name": 7}}]), "a tool call's name is no text", 1),
+        (whole("x", [{"id": 1, "function": {"name": "a"}}]), "a tool call's id is no text", 1),
+        (whole("x", [{"function": {"arguments": "{}"}}]), "tool call without a name", 1),
+        (whole("x", [7]), "a tool call is no object", 1),
+        (whole("x", {"a": 1}), "tool_calls is no list", 1),
+        (whole({"a": 1}), "content is no text", 1),
+        (whole([7]), "a part of its content is no object", 1),
+        (whole("x", finish_reason=7), "finish_reason is no text", 1),
+        (whole("x", prompt_tokens="many"), "prompt_tokens of its usage is no count", 1),
+        (whole("x", completion_tokens=-5000), "completion_tokens of its usage is no count", 1),
+        (Script(200, '{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": Infinity}}'),
+         "prompt_tokens of its usage is no count", 1),
     ],
-)
+)  # fmt: skip
 def test_an_endpoint_that_fails_gives_one_clear_error_without_the_key(
     script: Script, words: str, requests: int
 ) -> None:
+    told = Told()
     with providing(script) as provider, pytest.raises(ModelError, match=words) as caught:
-        using(provider, hello)
+        using(provider, hello, told)
 
-    assert len(provider.requests) == requests
-    assert KEY not in str(caught.value)
+    assert (len(provider.requests), told.outcomes) == (requests, ["error"])
+    assert KEY[:10] not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -197,84 +170,62 @@ def test_an_endpoint_that_fails_gives_one_clear_error_without_the_key(
     [
         (Script(pieces=[delta(content="a"), b"data: {oops\n\n"]), "no JSON"),
         (Script(pieces=[delta(content="a")]), "broke off"),
+        (Script(pieces=[delta(content="a"), delta(content="b")], breaks_off=True), "broke off"),
         (Script(pieces=[delta(content="a"), b'data: {"error": {"message": "overloaded"}}\n\n']), "overloaded"),
-        (Script(pieces=[b"data: [DONE]\n\n"]), "ended without an answer"),
-        (
-            Script(pieces=[delta(content="a"), b'data: {"choices": [{"delta": {"tool_calls": [7]}}]}\n\n']),
-            "cannot be read",
-        ),
+        (Script(pieces=[delta(content="a"), f'data: {{"error": "bad key {KEY}"}}\n\n'.encode()]), r"bad key \*\*\*"),
+        (Script(pieces=[DONE]), "ended without an answer"),
+        (Script(pieces=[delta(content="a"), delta(tool_calls=[7])]), "a tool call is no object"),
+        (Script(pieces=[delta(content="a"), b'data: {"choices": [{"delta": 7}]}\n\n']), "its delta is no object"),
+        (Script(pieces=[delta(content="a"), b"data: 7\n\n"]), "cannot be read"),
+        (Script(pieces=[delta(content=7)]), "content is no text"),
+        (Script(pieces=[delta(content="a", usage={"prompt_tokens": [1]})]), "is no count"),
     ],
 )
 def test_a_stream_that_goes_wrong_is_not_tried_again(script: Script, words: str) -> None:
     told = Told()
-    with providing(script) as provider, pytest.raises(ModelError, match=words):
+    with providing(script) as provider, pytest.raises(ModelError, match=words) as caught:
         using(provider, streamed, told)
 
     assert (len(provider.requests), told.outcomes) == (1, ["error"])
+    assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_an_endpoint_that_is_too_slow_is_left() -> None:
+@pytest.mark.parametrize("ending", [b"", b"data: [DONE]", b": bye\n"])
+@pytest.mark.parametrize("breaks_off", [True, False])
+def test_a_stream_that_says_that_it_is_finished_needs_no_done(ending: bytes, breaks_off: bool) -> None:
+    pieces = [delta(content="a"), delta("stop").rstrip() if not ending else delta("stop") + ending]
     told = Told()
-    with (
-        providing(Script(body={}, pause_seconds=5)) as provider,
-        pytest.raises(ModelTimeoutError, match=r"within 0\.2 s"),
-    ):
-        using(provider, hello, told, timeout_seconds=0.2)
-    slow = Script(pieces=[delta(content="a"), delta(content="b")], pause_seconds=1.0)
-    with providing(slow) as provider, pytest.raises(ModelTimeoutError):
-        using(provider, streamed, told, silence_seconds=0.2)
+    with providing(Script(pieces=pieces, breaks_off=breaks_off)) as provider:
+        answer = using(provider, streamed, told)
 
-    assert told.outcomes == ["timeout", "timeout"]
+    assert (answer.content, answer.response_metadata["finish_reason"]) == ("a", "stop")
+    assert told.outcomes == ["ok"]
 
 
-def test_nobody_there_is_an_error_in_words() -> None:
-    with pytest.raises(ModelError, match="cannot be reached"):
-        using(Provider([], url="http://127.0.0.1:1/v1"), hello)
+def test_a_stream_may_end_with_nothing_to_say() -> None:
+    with providing(Script(pieces=[delta(role="assistant", content=""), delta("stop"), DONE])) as provider:
+        assert using(provider, streamed).content == ""
 
 
-def test_after_some_failures_an_endpoint_is_not_tried_for_a_while() -> None:
+def test_a_call_that_is_cancelled_or_not_read_to_its_end_counts_as_neither_good_nor_bad() -> None:
+    async def leave(model: EndpointChatModel) -> bool:
+        for _ in range(6):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(model.ainvoke("hello"), 0.05)
+        return model.circuit.is_open
+
+    async def turn_away(model: EndpointChatModel) -> None:
+        stream: Any = model._astream([HumanMessage("hello")])
+        await anext(stream)
+        await stream.aclose()
+
     told = Told()
+    with providing(Script(200, {}, pause_seconds=5)) as provider:
+        assert using(provider, leave, told) is False
+    with providing(Script(pieces=[delta(content="a")] * 3)) as provider:
+        using(provider, turn_away, told)
 
-    async def many(model: EndpointChatModel) -> list[type[BaseException]]:
-        errors: list[type[BaseException]] = []
-        for _ in range(7):
-            try:
-                await model.ainvoke("hello")
-            except ModelError as error:
-                errors.append(type(error))
-        return errors
-
-    with providing(Script(400, {"error": "no"})) as provider:
-        errors = using(provider, many, told)
-
-    assert errors == [ModelError] * 5 + [CircuitOpenError] * 2
-    assert len(provider.requests) == 5
-    assert (told.circuits, told.outcomes[-1]) == ([True], "refused")
-
-
-def test_a_run_may_not_ask_more_often_than_its_budget_and_others_are_not_its_concern() -> None:
-    async def spend(model: EndpointChatModel) -> tuple[list[str], int]:
-        async def run(calls: int) -> str:
-            with budgeted(Budget(2, 1000)):
-                try:
-                    for _ in range(calls):
-                        await model.ainvoke("hello")
-                except BudgetExceededError as error:
-                    return str(error)
-            return "done"
-
-        told = await asyncio.gather(run(3), run(2), run(1))
-        with budgeted(Budget(99, 10)) as budget:
-            await model.ainvoke("hello")
-            with pytest.raises(BudgetExceededError, match="has used 12 tokens; 10 are allowed"):
-                await model.ainvoke("hello")
-        return list(told), budget.calls
-
-    with providing(whole("hi", prompt_tokens=8, completion_tokens=4)) as provider:
-        told, calls = using(provider, spend)
-
-    assert told == ["the run has asked the model 2 times, as often as it may", "done", "done"]
-    assert calls == 1
+    assert told.outcomes == ["cancelled"] * 7
 
 
 def test_the_key_is_in_no_text_of_the_model() -> None:
@@ -282,3 +233,12 @@ def test_the_key_is_in_no_text_of_the_model() -> None:
         texts = using(provider, lambda model: asyncio.sleep(0, (repr(model), str(model), repr(model.settings))))
 
     assert all(KEY not in text for text in texts)
+
+
+def test_the_key_is_in_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(1)
+    with providing(Script(500, {"error": f"bad key {KEY}"}), whole("hi")) as provider:
+        using(provider, hello)
+
+    assert "HTTP Request" in caplog.text
+    assert KEY not in caplog.text
