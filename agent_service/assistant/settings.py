@@ -26,6 +26,7 @@ class AssistantSettings:
     kubernetes_token_file: Path | None = None
     kubernetes_ca_file: Path | None = None
     allows_actions: bool = False  # whether changes may be proposed at all, whatever the caller asks
+    approvers: frozenset[str] | None = None  # names of API keys that may propose and approve; None: every one
 
     def __repr__(self) -> str:
         """Without tokens."""
@@ -33,7 +34,7 @@ class AssistantSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> AssistantSettings:
-        """Raises SettingsError for URLs that are none."""
+        """Raises SettingsError for URLs that are none, and for a list of approvers without a name."""
         in_cluster = environment.get("KUBERNETES_SERVICE_HOST")
         port = environment.get("KUBERNETES_SERVICE_PORT", "443")
         url = environment.get("AGENT_KUBERNETES_URL") or (f"https://{in_cluster}:{port}" if in_cluster else None)
@@ -50,6 +51,7 @@ class AssistantSettings:
             kubernetes_token_file=_file(environment, "AGENT_KUBERNETES_TOKEN_FILE") or (token if in_cluster else None),
             kubernetes_ca_file=_file(environment, "AGENT_KUBERNETES_CA_FILE") or (ca if in_cluster else None),
             allows_actions=environment.get("AGENT_ALLOW_ACTIONS", "").lower() in ("1", "true", "yes"),
+            approvers=_names(environment, "AGENT_APPROVERS"),
         )
 
 
@@ -58,6 +60,16 @@ def _url(environment: Mapping[str, str], name: str) -> str | None:
     if given and not given.startswith(("http://", "https://")):
         raise SettingsError(f"{name} is no http or https URL; give one such as http://forescale:8080")
     return given or None
+
+
+def _names(environment: Mapping[str, str], name: str) -> frozenset[str] | None:
+    given = environment.get(name, "").strip()
+    if not given:
+        return None
+    found = frozenset(part.strip() for part in given.split(",") if part.strip())
+    if not found:
+        raise SettingsError(f"{name} names nobody; give names of API keys, separated by commas, or leave it out")
+    return found
 
 
 def _file(environment: Mapping[str, str], name: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import (
     Any,
     NotRequired,  # what pydantic takes on Python 3.11
@@ -12,13 +11,15 @@ from langgraph.graph import MessagesState
 from typing_extensions import TypedDict
 
 
-@dataclass(frozen=True, slots=True)
-class OpsContext:
-    """The caller's context: what questions are about when they name nothing.  Who he is comes from his API key."""
+class OpsContext(TypedDict, total=False):
+    """The caller's context: what questions are about when they name nothing.  Who he is comes from his API key.
 
-    namespace: str = "default"
-    workload: str | None = None  # NAME or NAMESPACE/NAME
-    allow_actions: bool = False
+    No dataclass: langgraph would raise a TypeError for a name that it does not know, where we have words (`caller`).
+    """
+
+    namespace: str
+    workload: str | None  # NAME or NAMESPACE/NAME
+    allow_actions: bool
 
 
 class Call(TypedDict):
@@ -32,6 +33,7 @@ class Evidence(TypedDict):
     """What a tool found: every number in an answer points to one of these."""
 
     id: str  # E1, E2, ...
+    tool: str  # that found it: its answer's form, and so its template
     source: str  # forecasts, controller, prometheus, kubernetes
     query: str
     at: str  # when it was asked, ISO 8601
@@ -40,17 +42,16 @@ class Evidence(TypedDict):
 
 
 class Proposal(TypedDict):
-    """A change that waits for a person."""
+    """A change that waits for a person.  Whoever reads one from a state checks all of it: see `proposals.checked`."""
 
     namespace: str
     name: str
-    field: str  # as people say it
-    path: list[str]  # where it stands in the object
+    field: str  # as people say it; where it stands in the object follows from it
     value: Any
     before: Any
-    resource_version: str
+    uid: str
+    generation: int | None  # of what people write; what the controller writes into the status does not count
     expires_at: str
-    actor: str
 
 
 class OpsState(MessagesState, total=False):
@@ -62,7 +63,7 @@ class OpsState(MessagesState, total=False):
     evidence: list[Evidence]
     proposal: Proposal | None
     decision: dict[str, Any] | None
-    outcome: str  # of a proposal
+    outcome: str  # of a proposal, or why there is no answer
     steps_left: int
     mode: str  # deterministic, or the model's name
     fallback: str  # why the model was not used, where it was to be

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from langgraph.types import Command
 
-from agent_service.assistant.changes import APPLIED_BY
-from agent_service.assistant.evidence import faults_of
-from tests.agent_service.assistant.world import PATH, Cluster, World, ask, config, said
+from agent_service.assistant.answering.evidence import faults_of
+from tests.agent_service.assistant.world import DECISION, World, ask, said
 from tests.coroutines import run_apart
 
 RULES = "Answered by rules, no language model."
@@ -59,7 +56,7 @@ def test_help_and_what_is_not_understood_need_no_tool() -> None:
 
     assert "I explain the autoscaler" in said(greeting)
     assert "I did not understand that" in said(riddle)
-    assert {request.url.path for request in world.asked} == {"/v1/resources"}
+    assert {request.url.path for request in world.asked} == {"/v1/resources", "/v1/workloads"}
 
 
 @pytest.mark.parametrize(
@@ -113,155 +110,181 @@ def test_every_question_begins_anew_in_a_conversation() -> None:
     assert len(state["messages"]) == 4
 
 
-# changes
+FORECAST: dict[str, Any] = {
+    "status": "ok", "levels": [0.5, 0.9, 0.95], "window_max": [[1.0, 2.0, 3.0]], "path": [[1.0, 2.0, 3.0]],
+    "times": ["2026-11-24T12:10:00Z"], "step_seconds": 600, "trust": {"message": "trusted"},
+    "freshness": {"is_stale": False},
+}  # fmt: skip
+FORECAST_PATH = "/v1/workloads/shop.agent/forecast"
 
 
-async def propose(world: World, text: str = "set max replicas of shop/agent to 12") -> tuple[Any, dict[str, Any]]:
-    graph = world.graph()
-    return graph, await ask(graph, text, allow_actions=True)
+def asked_of(world: World, path: str) -> list[httpx.QueryParams]:
+    return [request.url.params for request in world.asked if request.url.path == path]
 
 
-async def decide(graph: Any, *decisions: Any, run_id: str = "run-2") -> str:
-    answer: Any = Command(resume={"decisions": list(decisions)})
-    return said(await graph.ainvoke(answer, config(run_id=run_id), context={"allow_actions": True}))
+def test_a_forecast_is_asked_for_as_far_ahead_as_the_question_says() -> None:
+    world = World({FORECAST_PATH: FORECAST})
+
+    answer = said(run_apart(ask(world.graph(), "what is the forecast of shop/agent for the next 10 minutes?")))
+
+    (params,) = asked_of(world, FORECAST_PATH)
+    assert params["horizon"] == "600"
+    assert "You asked" not in answer
 
 
-def test_a_change_waits_for_approval_and_is_then_made_once() -> None:
-    cluster = Cluster(bounds={"maxReplicas": 9})
-    world = World({PATH: cluster})
+def test_a_horizon_that_the_model_does_not_reach_is_answered_with_the_one_that_it_has() -> None:
+    refusal = httpx.Response(422, json={"detail": "horizon 3600 s: give 600 to 600 s"})
+    world = World({FORECAST_PATH: lambda request: refusal if "horizon" in request.url.params else FORECAST})
 
-    async def main() -> tuple[dict[str, Any], int, str]:
-        graph, asked = await propose(world)
-        before = len(cluster.patches)
-        return asked, before, await decide(graph, {"type": "approve"})
+    state = run_apart(ask(world.graph(), "forecast of shop/agent for the next 60 minutes"))
 
-    asked, before, answer = run_apart(main())
-
-    request = asked["__interrupt__"][0].value
-    assert request["action_requests"][0]["args"] == {"field": "max replicas", "value": 12}
-    assert "from 9 to 12" in request["action_requests"][0]["description"]
-    assert request["review_configs"][0]["allowed_decisions"] == ["approve", "edit", "reject"]
-    assert before == 0
-    assert answer.startswith("Max replicas of shop/agent is 12 now; it was 9.")
-    (patch,) = cluster.patches
-    assert patch["spec"] == {"bounds": {"maxReplicas": 12}}
-    assert patch["metadata"]["resourceVersion"] == "7"
-    assert patch["metadata"]["annotations"][APPLIED_BY].startswith("run-2:")
+    assert "You asked for 1 hour ahead; the forecast reaches 10 minutes [E1]" in said(state)
+    assert faults_of(said(state), state["evidence"], "60 minutes") == []
 
 
-def test_an_edited_change_is_made_as_edited_and_a_rejected_one_not_at_all() -> None:
-    edited, rejected = Cluster(bounds={"maxReplicas": 9}), Cluster()
+def test_a_forecast_without_a_median_is_told_by_the_levels_that_it_has() -> None:
+    found = {**FORECAST, "levels": [0.6, 0.9], "window_max": [[1.0, 2.0]], "path": [[1.0, 2.0]]}
 
-    async def main() -> tuple[str, str]:
-        graph, _ = await propose(World({PATH: edited}))
-        action = {"name": "set_field", "args": {"field": "max replicas", "value": 15}}
-        first = await decide(graph, {"type": "edit", "edited_action": action})
-        graph, _ = await propose(World({PATH: rejected}))
-        return first, await decide(graph, {"type": "reject", "message": "not today"})
+    answer = said(run_apart(ask(World({FORECAST_PATH: found}).graph(), "forecast of shop/agent")))
 
-    first, second = run_apart(main())
-
-    assert "is 15 now" in first
-    assert edited.patches[0]["spec"] == {"bounds": {"maxReplicas": 15}}
-    assert "you rejected it (not today)" in second
-    assert rejected.patches == []
+    assert "is expected to reach not more than 2, with 90 % certainty [E1]" in answer
 
 
 @pytest.mark.parametrize(
-    ("decision", "words"),
+    ("at", "question", "words"),
     [
-        ({"type": "maybe"}, "'maybe' is neither approve, edit nor reject"),
-        ("yes", "answer with one decision"),
-        ({"type": "edit", "edited_action": {"args": {"value": -1}}}, "max replicas is a whole number"),
-        ({"type": "edit", "edited_action": {"args": {"field": "mode", "value": "Active"}}}, "not the field"),
-        ({"type": "edit"}, "an edit is"),
+        ("2026-11-24T11:59:00Z", "what is the floor of shop/agent", ""),
+        ("2026-11-24T03:00:00Z", "what is the floor of shop/agent", "That record is 9 hours old; no newer one is kept"),
+        ("2026-11-24T09:03:00Z", "why did shop/agent scale at 10:03?", "That was 1 hour before the time you asked for"),
     ],
-)
-def test_an_answer_that_is_no_decision_changes_nothing(decision: Any, words: str) -> None:
-    cluster = Cluster()
+)  # fmt: skip
+def test_an_old_decision_does_not_look_current(at: str, question: str, words: str) -> None:
+    world = World()
+    world.answers["/v1/decisions"] = lambda request: (
+        {"decisions": []} if "start" in request.url.params else {**DECISION, "at": at}
+    )
 
-    async def main() -> str:
-        graph, _ = await propose(World({PATH: cluster}))
-        return await decide(graph, decision)
+    state = run_apart(ask(world.graph(), question))
 
-    assert words in run_apart(main())
-    assert cluster.patches == []
-
-
-def test_an_object_that_was_changed_meanwhile_is_left_alone() -> None:
-    cluster = Cluster()
-
-    async def main() -> str:
-        graph, _ = await propose(World({PATH: cluster}))
-        cluster.touch()
-        return await decide(graph, {"type": "approve"})
-
-    assert "is not as it was when I proposed this" in run_apart(main())
-    assert cluster.patches == []
+    answer = said(state)
+    assert words in answer
+    assert bool(words) is ("That record" in answer or "That was" in answer)
+    assert faults_of(answer, state["evidence"], question) == []
 
 
-def test_a_proposal_expires() -> None:
-    cluster, world = Cluster(), World()
-    world.answers[PATH] = cluster
+def test_a_replay_of_less_than_was_asked_for_says_so() -> None:
+    course = {"replica_minutes": 60.0, "short_minutes": 2.0, "highest_floor": 5, "floor_changes": 1}
+    world = World({"/v1/what-if": {
+        "start": "2026-11-24T11:00:00Z", "end": "2026-11-24T12:00:00Z", "points": 120, "reproduced": 118,
+        "baseline": course, "changed": course, "notes": [], "series": [],
+    }})  # fmt: skip
 
-    async def main() -> str:
-        graph, _ = await propose(world)
-        world.now += timedelta(minutes=16)
-        return await decide(graph, {"type": "approve"})
+    state = run_apart(ask(world.graph(), "what if the target of agent were 8 over the last 6 hours?"))
 
-    assert "the proposal has expired" in run_apart(main())
-    assert cluster.patches == []
+    assert "You asked for 6 hours; what decisions saw is kept for 1 hour of that" in said(state)
+    assert faults_of(said(state), state["evidence"], "over the last 6 hours") == []
 
 
-def test_a_step_that_is_performed_twice_changes_once() -> None:
-    cluster = Cluster(bounds={"maxReplicas": 9})
+def test_how_the_floor_moved_over_a_span_is_told_from_all_its_decisions() -> None:
+    records = [
+        {**DECISION, "at": f"2026-11-24T{6 + number // 12:02}:{number % 12 * 5:02}:00Z", "floor": number // 4}
+        for number in range(48)
+    ]
+    world = World()
+    world.answers["/v1/decisions"] = lambda request: (
+        {"decisions": records} if "start" in request.url.params else {**DECISION, "at": "2026-11-24T11:59:30Z"}
+    )
 
-    async def main() -> str:
-        graph, _ = await propose(World({PATH: cluster}))
-        await decide(graph, {"type": "approve"})
-        # The replica died after the write and before its checkpoint: the same run performs the node again.
-        history = [state async for state in graph.aget_state_history(config())]
-        before = next(state for state in history if state.next == ("apply",))
-        again = {"configurable": {**before.config["configurable"], **config(run_id="run-2")["configurable"]}}
-        return said(await graph.ainvoke(None, {**again}, context={"allow_actions": True}))
+    state = run_apart(ask(world.graph(), "why did shop/agent scale over the last 6 hours?"))
 
-    assert "Max replicas of shop/agent is 12 now" in run_apart(main())
-    assert len(cluster.patches) == 1
+    answer = said(state)
+    assert "The floor in that time: " in answer
+    assert "2026-11-24 09:40:00 UTC 11 (ForecastDemand) [E1]." in answer
+    assert "Before those it moved 4 more times [E1]." in answer
+    assert faults_of(answer, state["evidence"], "6 hours") == []
+
+
+def test_large_demand_is_told_without_an_exponent_and_read_back() -> None:
+    world = World()
+    world.answers["/v1/decisions"] = lambda request: {**DECISION, "demand": 1234567.0, "plannedDemand": 23456789.5}
+
+    state = run_apart(ask(world.graph(), "status of shop/agent"))
+
+    assert "Demand was 1234567 [E1]." in said(state)
+    assert faults_of(said(state), state["evidence"]) == []
+
+
+def test_long_lists_say_how_many_more_there_are() -> None:
+    many = [
+        {"namespace": "shop", "name": f"a{number}", "acts": True, "floor": 1, "reason": "x"} for number in range(75)
+    ]
+    unwell = [{"name": f"shop.w{number}", "status": "unavailable", "message": "no series"} for number in range(13)]
+    world = World({"/v1/resources": {"resources": many}, "/v1/workloads": {"workloads": unwell}})
+
+    state = run_apart(ask(world.graph(), "is it healthy?"))
+
+    answer = said(state)
+    assert "0 of 13 workloads have a fresh forecast [E1]" in answer
+    assert "- and 3 more [E1]" in answer
+    assert "- and 45 more [E2]" in answer
+    assert faults_of(answer, state["evidence"]) == []
+
+
+def test_what_a_terminal_would_obey_does_not_reach_an_answer() -> None:
+    name = "a\x1b]0;owned\x07\x1b[2Jb\nAnswered by a person"
+    found = {"data": {"resultType": "vector", "result": [{"metric": {"pod": name}, "value": [0, "3"]}]}}
+
+    answer = said(run_apart(ask(World({"/api/v1/query": found}).graph(), "promql: agent_runs_in_flight")))
+
+    assert "pod=ab Answered by a person: 3 [E1]" in answer
+    assert "\x1b" not in answer
+
+
+def test_workloads_of_the_controller_and_of_the_forecast_server_are_known_together() -> None:
+    world = World({
+        "/v1/resources": {"resources": [{"namespace": "a", "name": "b"}]},
+        "/v1/workloads": {"workloads": [{"name": "shop.agent", "status": "ok"}, {"name": "a.b", "status": "ok"}]},
+        FORECAST_PATH: FORECAST,
+    })  # fmt: skip
+
+    state = run_apart(ask(world.graph(), "forecast of shop/agent"))
+
+    assert state["question"]["known"] == ["a/b", "shop/agent"]
+    assert "demand is expected to reach" in said(state)
+
+
+def test_a_controller_without_resources_hides_no_workload() -> None:
+    world = World({
+        "/v1/resources": {"resources": []},
+        "/v1/workloads": {"workloads": [{"name": "shop.agent", "status": "ok"}]},
+        FORECAST_PATH: FORECAST,
+    })  # fmt: skip
+
+    assert "demand is expected to reach" in said(run_apart(ask(world.graph(), "what is the forecast?")))
+
+
+def test_names_of_workloads_that_nobody_could_have_are_not_known() -> None:
+    world = World({"/v1/resources": {"resources": [{"namespace": "../..", "name": "x?y=/z"}]}})
+
+    assert run_apart(ask(world.graph(), "forecast of shop/agent"))["question"]["known"] == []
 
 
 @pytest.mark.parametrize(
-    ("settings", "context", "words"),
+    ("context", "words"),
     [
-        ({"allows_actions": False}, {"allow_actions": True}, "AGENT_ALLOW_ACTIONS=1"),
-        ({}, {}, 'send context {"allow_actions": true}'),
-        ({"kubernetes_url": None}, {"allow_actions": True}, "set AGENT_KUBERNETES_URL"),
+        ({"foo": 1}, "the context has foo; it may have namespace, workload, allow_actions"),
+        ({"workload": 5}, "the context's workload is no NAME or NAMESPACE/NAME"),
+        ({"workload": "../../../api/v1/x?y=/z"}, "the context's workload is no NAME or NAMESPACE/NAME"),
+        ({"namespace": "kube-system/../x"}, "the context's namespace is no name of a namespace"),
+        ({"namespace": ["shop"]}, "the context's namespace is no name of a namespace"),
+        ({"allow_actions": "false"}, "the context's allow_actions is neither true nor false"),
+        ({"allow_actions": 1}, "the context's allow_actions is neither true nor false"),
     ],
 )
-def test_nothing_is_proposed_where_it_is_not_allowed(
-    settings: dict[str, Any], context: dict[str, Any], words: str
-) -> None:
-    world = World({PATH: Cluster()})
+def test_a_context_that_cannot_be_used_is_refused_in_words(context: dict[str, Any], words: str) -> None:
+    world = World()
 
-    state = run_apart(ask(world.graph(**settings), "set max replicas of shop/agent to 12", **context))
+    state = run_apart(ask(world.graph(), "forecast", **context))
 
     assert words in said(state)
-    assert "__interrupt__" not in state
-
-
-def test_what_is_so_already_is_not_proposed() -> None:
-    state = run_apart(propose(World({PATH: Cluster(bounds={"maxReplicas": 12})})))[1]
-
-    assert "is 12 already" in said(state)
-
-
-def test_who_changed_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    async def main() -> None:
-        graph, _ = await propose(World({PATH: Cluster(bounds={"maxReplicas": 9})}))
-        await decide(graph, {"type": "approve"})
-
-    run_apart(main())
-
-    (line,) = [record for record in caplog.records if record.name == "forescale.agent.audit"]
-    told = line.told  # type: ignore[attr-defined]
-    assert (told["actor"], told["run_id"], told["object"]) == ("ann", "run-2", "shop/agent")
-    assert (told["field"], told["before"], told["after"], told["outcome"]) == ("max replicas", 9, 12, "applied")
+    assert world.asked == []

@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 from langgraph.checkpoint.memory import InMemorySaver
 
+from agent_service.assistant.answering.planner import Planner
 from agent_service.assistant.graph import assistant_graph
-from agent_service.assistant.planner import Planner
+from agent_service.assistant.looking.sources import Sources
 from agent_service.assistant.settings import AssistantSettings
-from agent_service.assistant.sources import Sources
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DECISION: dict[str, Any] = {
@@ -70,10 +70,10 @@ class World:
         }  # fmt: skip
         return AssistantSettings(**{**known, **changes})
 
-    def graph(self, planner: Planner | None = None, **settings: Any) -> Any:
-        """Compiled, with checkpoints in memory."""
+    def graph(self, planner: Planner | None = None, *, answer: Any = None, **settings: Any) -> Any:
+        """Compiled, with checkpoints in memory.  answer: of the sources, instead of this world's."""
         found = self.settings(**settings)
-        sources = Sources(found, transport=httpx.MockTransport(self.answer))
+        sources = Sources(found, transport=httpx.MockTransport(answer or self.answer))
         builder = assistant_graph(found, planner=planner, sources=sources, now=lambda: self.now)
         return builder.compile(checkpointer=InMemorySaver())
 
@@ -98,7 +98,8 @@ def said(state: dict[str, Any]) -> str:
 
 def a_resource(version: str = "7", **spec: Any) -> dict[str, Any]:
     """A PredictiveAutoscaler."""
-    return {"metadata": {"name": "agent", "namespace": "shop", "resourceVersion": version}, "spec": spec}
+    metadata = {"name": "agent", "namespace": "shop", "uid": "u-1", "generation": 3, "resourceVersion": version}
+    return {"metadata": metadata, "spec": spec}
 
 
 class Cluster:
@@ -120,8 +121,14 @@ class Cluster:
         self.touch()
         return self.found
 
-    def touch(self) -> None:
+    def touch(self, **spec: Any) -> None:
         """Somebody changes it."""
+        _merge(self.found["spec"], spec)
+        self.found["metadata"]["generation"] += 1
+        self.write_status()
+
+    def write_status(self) -> None:
+        """The controller does so at every tick: the version moves, the generation does not."""
         self.version += 1
         self.found["metadata"]["resourceVersion"] = str(self.version)
 

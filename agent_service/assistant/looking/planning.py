@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from agent_service.assistant.grammar import Intent, Question
+from agent_service.assistant.question.grammar import Intent, Question
 from agent_service.assistant.state import Call
 
 _AROUND = timedelta(minutes=10)
 _REPLAYED_SECONDS = 3600
 _DAY_SECONDS = 86_400
+_LONGEST_SECONDS = 31 * _DAY_SECONDS
 
 
 def calls_for(question: Question, now: datetime) -> list[Call]:
@@ -18,6 +19,10 @@ def calls_for(question: Question, now: datetime) -> list[Call]:
     who = {"namespace": question.namespace, "name": question.name}
     window = {"window_seconds": max(question.span_seconds or _DAY_SECONDS, 60)}
     match question.intent:
+        case Intent.WHY if question.since is not None and question.until is not None:
+            at = None if question.until >= now else question.until
+            span = {"start": question.since.isoformat(), "end": question.until.isoformat()}
+            return [_call("decisions", **span, **who), _call("decision", at=_iso(at), **who)]
         case Intent.WHY:
             at = question.at or now
             span = {"start": (at - _AROUND).isoformat(), "end": min(at + _AROUND, now).isoformat()}
@@ -25,14 +30,14 @@ def calls_for(question: Question, now: datetime) -> list[Call]:
         case Intent.STATE:
             return [_call("decision", at=_iso(question.at), **who)]
         case Intent.FORECAST:
-            return [_call("forecast", **who)]
+            return [_call("forecast", horizon_seconds=_ahead(question.span_seconds), **who)]
         case Intent.ACCURACY:
             return [_call("accuracy", **who, **window)]
         case Intent.ALARMS:
             return [_call("alarms", **who, **window)]
         case Intent.WHAT_IF:
-            end = now if question.at is None else min(question.at + _AROUND, now)
-            start = end - timedelta(seconds=question.span_seconds or _REPLAYED_SECONDS)
+            end = question.until or (now if question.at is None else min(question.at + _AROUND, now))
+            start = question.since or end - timedelta(seconds=question.span_seconds or _REPLAYED_SECONDS)
             return [_call("what_if", start=start.isoformat(), end=end.isoformat(), overrides=question.overrides, **who)]
         case Intent.HEALTH | Intent.WORKLOADS:
             return [_call("workloads"), _call("resources")]
@@ -40,6 +45,11 @@ def calls_for(question: Question, now: datetime) -> list[Call]:
             return [_call("promql", query=question.query)]
         case _:
             return []
+
+
+def _ahead(seconds: int | None) -> int | None:
+    """Of any length: a tool that is asked for more than there is says how far it reaches."""
+    return None if seconds is None else min(max(seconds, 1), _LONGEST_SECONDS)
 
 
 def _call(tool: str, **args: Any) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_service.assistant.grammar import Intent, understand
+from agent_service.assistant.question.grammar import Intent, understand
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 KNOWN = ["shop/agent", "shop/checkout", "web/front"]
@@ -32,29 +33,69 @@ def at(clock: str, day: int = 24) -> datetime:
         ("why did agent scale at 2026-11-24T09:00:00Z", Intent.WHY, {"name": "agent", "at": at("09:00")}),
         ("how come agent went up an hour ago", Intent.WHY, {"at": at("11:00")}),
         ("you scaled front at 23:10, explain", Intent.WHY, {"namespace": "web", "at": at("23:10", 23)}),
+        ("hey, why did shop/agent scale at 10:03?", Intent.WHY, {"at": at("10:03")}),
+        ("help me understand why shop/agent scaled at 10:03", Intent.WHY, {"at": at("10:03")}),
+        ("why did shop/agent scale at 10:03 CET", Intent.WHY, {"at": at("09:03")}),
+        ("why did shop/agent scale yesterday", Intent.WHY,
+         {"at": None, "since": at("00:00", 23), "until": at("00:00"), "span_seconds": 86_400}),
+        ("why did shop/agent scale between 10:00 and 11:00", Intent.WHY, {"since": at("10:00"), "until": at("11:00")}),
+        ("why didn't you scale shop/agent at 10:03?", Intent.WHY, {"at": at("10:03")}),
+        ("why is shop/agent stuck at 17 replicas", Intent.WHY, {"at": None, "since": None}),
+        ("what did you do at 10:03 with shop/agent", Intent.WHY, {"at": at("10:03")}),
+        ("when did shop/agent last scale?", Intent.WHY, {"since": at("12:00", 23), "until": NOW}),
+        ("show me the scaling history of shop/agent", Intent.WHY, {"since": at("12:00", 23)}),
+        ("what changed in shop/agent since 10:00", Intent.WHY, {"since": at("10:00"), "until": NOW}),
+        ("how many scale events today for shop/agent", Intent.WHY, {"since": at("00:00")}),
+        ("show decisions of shop/agent last 3 hours", Intent.WHY, {"since": at("09:00")}),
+        ("how many replicas did shop/agent have between 10:00 and 11:00", Intent.WHY, {"until": at("11:00")}),
+        ("explian shop/agent at 10:03", Intent.WHY, {"at": at("10:03")}),
+        ("wyh did shop/agent scale at 10:03", Intent.WHY, {"at": at("10:03")}),
+        ("why did agent in namespace shop scale at 10:03", Intent.WHY, {"namespace": "shop", "at": at("10:03")}),
+        ("forcast of shop/agent", Intent.FORECAST, {}),
+        ("what is the foercast for checkout", Intent.FORECAST, {"name": "checkout"}),
+        ("hi, what is the forecast for shop/agent", Intent.FORECAST, {}),
+        ("thanks, and the forecast of shop/agent?", Intent.FORECAST, {}),
+        ("I want the forecast of shop/agent", Intent.FORECAST, {}),
+        ("what will agent need at 12:05", Intent.FORECAST, {"span_seconds": 300, "at": None}),
+        ("is 100 req/s expected soon for agent", Intent.FORECAST, {}),
         ("what is the forecast for shop/agent?", Intent.FORECAST, {"name": "agent"}),
         ("what do you expect of checkout", Intent.FORECAST, {"name": "checkout"}),
         ("what will web/front need in the next 10 minutes", Intent.FORECAST, {"span_seconds": 600}),
         ("predict agent", Intent.FORECAST, {}),
         ("is a peak of agent coming soon", Intent.FORECAST, {}),
-        ("how good has the forecast of agent been this week?", Intent.ACCURACY, {"span_seconds": 604_800}),
+        ("how good has the forecast of agent been this week?", Intent.ACCURACY, {"since": at("00:00", 23)}),
+        ("how good has it been for agent over the last week?", Intent.ACCURACY, {"span_seconds": 604_800}),
+        ("how good was it last month for shop/agent", Intent.ACCURACY, {"span_seconds": 30 * 86_400}),
+        ("how good is the forecast of shop/agent since yesterday", Intent.ACCURACY, {"span_seconds": 129_600}),
+        ("MAPE of shop/agent", Intent.ACCURACY, {}),
+        ("how far off was the forecast of shop/agent", Intent.ACCURACY, {}),
+        ("how often was shop/agent wrong in last 3 hours", Intent.ACCURACY, {"span_seconds": 10_800}),
         ("how accurate are you on checkout", Intent.ACCURACY, {"name": "checkout"}),
         ("accuracy of shop/agent over the last 6 hours", Intent.ACCURACY, {"span_seconds": 21_600}),
         ("show the wape of agent", Intent.ACCURACY, {}),
         ("is agent trusted?", Intent.ACCURACY, {}),
-        ("skill of agent today", Intent.ACCURACY, {"span_seconds": 86_400}),
+        ("skill of agent today", Intent.ACCURACY, {"span_seconds": 43_200, "since": at("00:00"), "until": NOW}),
         ("were there false alarms for agent", Intent.ALARMS, {}),
         ("which surges of agent did you miss in the last 2 days", Intent.ALARMS, {"span_seconds": 172_800}),
         ("alarms of web/front", Intent.ALARMS, {"namespace": "web"}),
         ("what if the target per replica of agent were 8", Intent.WHAT_IF, {"overrides": {"targetPerReplica": 8}}),
         ("what if the threshold for agent were 8.5 over the last 2 hours", Intent.WHAT_IF,
          {"overrides": {"targetPerReplica": 8.5}, "span_seconds": 7200}),
+        ("what if min replicas of agent = 3 since 10:00", Intent.WHAT_IF,
+         {"since": at("10:00"), "until": NOW, "span_seconds": 7200}),
+        ("what if min replicas of agent were 3 between 10:00 and 11:00", Intent.WHAT_IF,
+         {"since": at("10:00"), "until": at("11:00")}),
+        ("what if min replicas of agent were 3 yesterday", Intent.WHAT_IF,
+         {"since": at("00:00", 23), "until": at("00:00"), "span_seconds": 86_400}),
         ("what would min replicas 3 have done to agent", Intent.WHAT_IF, {"overrides": {"minReplicas": 3}}),
         ("what if agent had 3 min replicas and 20 max replicas", Intent.WHAT_IF,
          {"overrides": {"minReplicas": 3, "maxReplicas": 20}}),
         ("suppose the quantile of agent was 99 %", Intent.WHAT_IF, {"overrides": {"quantile": 0.99}}),
         ("what-if quantile=0.5 for agent", Intent.WHAT_IF, {"overrides": {"quantile": 0.5}}),
         ("is it healthy?", Intent.HEALTH, {}),
+        ("is the forecast stale?", Intent.HEALTH, {}),
+        ("what is wrong with shop/agent", Intent.HEALTH, {}),
+        ("is it healthy today?", Intent.HEALTH, {}),
         ("is everything ok", Intent.HEALTH, {}),
         ("are any metrics stale?", Intent.HEALTH, {}),
         ("is the autoscaler working", Intent.HEALTH, {}),
@@ -64,6 +105,10 @@ def at(clock: str, day: int = 24) -> datetime:
         ("what is the floor of agent", Intent.STATE, {"name": "agent", "at": None}),
         ("how many replicas does checkout have now", Intent.STATE, {"at": NOW}),
         ("status of shop/checkout", Intent.STATE, {}),
+        ("how many replicas did shop/agent have at 10:03", Intent.STATE, {"at": at("10:03")}),
+        ("what is the target of shop/agent", Intent.STATE, {"settable": "target per replica", "value": None}),
+        ("what's the max replicas of shop/agent", Intent.STATE, {"settable": "max replicas"}),
+        ("what's going on with shop/agent", Intent.STATE, {}),
         ("set max replicas of shop/agent to 12", Intent.SET_FIELD, {"settable": "max replicas", "value": 12}),
         ("please set the target per replica of agent to 70", Intent.SET_FIELD,
          {"settable": "target per replica", "value": 70}),
@@ -82,6 +127,10 @@ def at(clock: str, day: int = 24) -> datetime:
         ("Hello!", Intent.HELP, {}),
         ("what can you do?", Intent.HELP, {}),
         ("thanks", Intent.HELP, {}),
+        ("thanks a lot!", Intent.HELP, {}),
+        ("hi there", Intent.HELP, {}),
+        ("good morning", Intent.HELP, {}),
+        ("how do I set max replicas?", Intent.HELP, {}),
         ("", Intent.UNKNOWN, {}),
         ("tell me a joke", Intent.UNKNOWN, {}),
         ("rm -rf /", Intent.UNKNOWN, {}),
@@ -107,6 +156,23 @@ def test_a_question_is_understood(text: str, intent: Intent, told: dict[str, Any
         ("why did shop/agent scale at 2026-11-25T10:00:00Z", "is still to come"),
         ("why did shop/agent scale at 2026-13-45", "is no time"),
         ("why did agent scale at 10:03 Mars/Olympus", "Mars/Olympus is no time zone"),
+        ("why did shop/agent scale at 10.03", "write a time as 10:03"),
+        ("why did shop/agent scale on 11/12 at 10:03", "can be read as two days"),
+        ("why did shop/agent scale since the deploy", "is not clear to me as a time"),
+        ("why did shop/agent scale last week", "up to 36 hours"),
+        ("why did shop/agent scale 99999999999 weeks ago", "is no length of time"),
+        ("why did shop/agent scale at 0001-01-01", "longer ago than anything is kept"),
+        ("accuracy of shop/agent yesterday", "reaches until now"),
+        ("accuracy of shop/agent over the last 60 days", "kept for 30 days at most"),
+        ("accuracy of shop/agent over the last 9999999999999 days", "is no length of time"),
+        ("accuracy of shop/agent over the last 5 seconds", "too short to have scores"),
+        ("why was the forecast of shop/agent wrong at 10:03", "reaches until now"),
+        ("what was the forecast of shop/agent at 10:03", "only the newest forecast is told"),
+        ("how many replicas will shop/agent need at 18:00?", "two hours at most"),
+        ("forecast of shop/agent for tomorrow", "two hours at most"),
+        ("is shop/agent healthy since 10:00?", "told of now only"),
+        ("what if min replicas of agent were 3 over the last 0 minutes", "is no length of time"),
+        (f"why did shop/agent scale {'now and ' * 400}", "longer than 2000 characters"),
         ("what if agent were green", "say what to change"),
         ("what if the target of agent were 60 %", "a percentage of it is not known"),
         ("what if the quantile of agent were 3", "must be between 0 and 1"),
@@ -132,10 +198,43 @@ def test_what_is_meant_is_taken_from_the_context_when_nothing_is_named() -> None
     assert "not to be had just now" in nobody.problem
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "why did you scale at 10:03 Europe/Paris?",
+        "what if min replicas were 3 and max replicas 5, active/observe?",
+        "is 100 req/s expected soon",
+        "why do you run 24/7",
+        "why did you scale on 11/23",
+        "are 3/5 pods ready",
+        "why did you scale up and/or down",
+    ],
+)
+def test_what_has_a_slash_is_not_always_a_workload(text: str) -> None:
+    found = understand(text, KNOWN, NOW, workload="shop/agent")
+
+    assert (found.namespace, found.name, found.problem) == ("shop", "agent", "")
+
+
+def test_a_word_of_a_workloads_name_is_no_word_of_the_question() -> None:
+    known = ["shop/forecast", "shop/why-not", "web/yesterday"]
+
+    assert understand("status of shop/forecast", known, NOW).intent is Intent.STATE
+    assert understand("forecast of shop/why-not", known, NOW).intent is Intent.FORECAST
+    assert understand("what is the forecast", ["shop/forecast"], NOW).intent is Intent.FORECAST
+    assert understand("why did web/yesterday scale at 10:03", known, NOW).at == at("10:03")
+
+
+def test_a_word_that_was_guessed_changes_nothing() -> None:
+    assert understand("unpuase shop/agent", KNOWN, NOW).intent is Intent.UNKNOWN
+    assert understand("chagne max of shop/agent to 5", KNOWN, NOW).intent is not Intent.SET_FIELD
+
+
 def test_a_name_in_two_namespaces_means_the_one_of_the_context() -> None:
     known = ["a/agent", "b/agent"]
 
     assert understand("forecast of agent", known, NOW, namespace="b").namespace == "b"
+    assert understand("forecast of agent in namespace a", known, NOW, namespace="b").namespace == "a"
     assert "which one" in understand("forecast of agent", known, NOW, namespace="c").problem
 
 
@@ -166,3 +265,22 @@ def test_a_time_of_the_clock_is_the_last_one(hour: int, minute: int) -> None:
 @given(st.text(max_size=300))
 def test_no_text_is_too_strange_to_be_read(text: str) -> None:
     understand(text, KNOWN, NOW)
+
+
+_WORDS = st.sampled_from(
+    re.split(
+        " +",
+        "why what if set pause is the forecast accuracy of shop/agent shop.agent target max min replicas at since "
+        "last ago between and to from 10:03 11/12 24/7 99999999999 weeks 0001-01-01 60 % 1,2 yesterday "
+        "Europe/Paris CET ¤ / : = "
+        ", hey help not by 2 hours 9999-12-31T23:59:59-14:00 2026-02-29",
+    )
+)
+
+
+@given(st.lists(_WORDS, max_size=12).map(" ".join), st.sampled_from([KNOWN, [], ["a/b"]]))
+def test_no_order_of_known_words_is_too_strange_to_be_read(text: str, known: list[str]) -> None:
+    found = understand(text, known, NOW)
+
+    assert found.at is None or found.at <= NOW
+    assert found.since is None or (found.until is not None and found.since < found.until <= NOW)

@@ -1,0 +1,1 @@
+"""Answers: chosen and worded by rules or a model, and checked against the evidence."""

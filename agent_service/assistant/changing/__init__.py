@@ -1,0 +1,1 @@
+"""Changes: proposed, approved by a person, applied once, written down."""

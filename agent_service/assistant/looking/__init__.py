@@ -1,0 +1,1 @@
+"""What answers stand on: which tools are used, what they are asked with, where they look."""

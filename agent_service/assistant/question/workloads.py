@@ -1,0 +1,99 @@
+"""Which workload a question is about.  Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent_service.assistant.question.fields import WORKLOAD
+from agent_service.assistant.question.zones import is_place
+
+_WRITTEN = re.compile(r"(?<![\w/.:-])([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)(?![\w/])", re.IGNORECASE)
+_AFTER_CLOCK = re.compile(r"\d\s*(?:[ap]\.?m\.?)?\s*$", re.IGNORECASE)
+# What stands on either side of a slash in words that name no workload: 60 req/s, min/max, and/or.
+_UNITS = frozenset(
+    ("s", "sec", "second", "min", "minute", "h", "hour", "d", "day", "replica", "replicas", "pod", "pods", "max")
+)
+_NAMESPACE = re.compile(r"\b(?:in|of|from)\s+(?:the\s+)?namespace\s+([a-z0-9][a-z0-9-]*)(?![\w/])", re.IGNORECASE)
+_IDIOMS = frozenset(
+    ("and/or", "on/off", "up/down", "yes/no", "true/false", "active/observe", "observe/active", "n/a", "w/o", "i/o")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A workload, and the text with WORKLOAD in the place of its name."""
+
+    text: str
+    namespace: str = ""
+    name: str = ""
+    problem: str = ""  # why it is not clear which one is meant
+
+
+def subject_of(text: str, known: Sequence[str], namespace: str, default: str | None) -> Subject:
+    """known: as NAMESPACE/NAME.  default: what is meant when nothing is named."""
+    said = _NAMESPACE.search(text)
+    if said is not None:  # "agent in namespace shop"
+        namespace, known_there = said[1].lower(), [each for each in known if each.partition("/")[0] == said[1].lower()]
+        if known and not known_there:
+            return Subject(text, problem=f"there is no workload in namespace {namespace}; there are: {_some(known)}")
+        text, known = f"{text[: said.start()]} {text[said.end() :]}", known_there
+    mentioned = _mentioned(text, known, namespace)
+    if mentioned:
+        cut = text
+        for written in sorted({form for forms in mentioned.values() for form in forms}, key=len, reverse=True):
+            cut = _says(written).sub(f" {WORKLOAD} ", cut)
+        if len(mentioned) > 1:
+            return Subject(cut, problem=f"which one: {', '.join(sorted(mentioned))}? Name it as NAMESPACE/NAME")
+        space, _, name = next(iter(mentioned)).rpartition("/")
+        return Subject(cut, space, name)
+    for written_name in _WRITTEN.finditer(text):
+        if not _is_name(written_name, text):
+            continue
+        cut = f"{text[: written_name.start()]} {WORKLOAD} {text[written_name.end() :]}"
+        asked = written_name.group().lower().rstrip(".-")
+        if known:
+            near = difflib.get_close_matches(asked, known, 1, 0.6)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are: {_some(known)}"
+            return Subject(cut, problem=f"there is no workload {asked}{hint}")
+        space, _, name = asked.partition("/")
+        return Subject(cut, space, name)
+    if default is not None or len(known) == 1:
+        space, _, name = (default if default is not None else known[0]).rpartition("/")
+        return Subject(text, space or (namespace if default is not None else ""), name)
+    if not known:
+        return Subject(
+            text, problem="name the workload as NAMESPACE/NAME; the list of workloads is not to be had just now"
+        )
+    return Subject(text, problem=f"which workload: {_some(known)}? Name it as NAMESPACE/NAME")
+
+
+def _some(known: Sequence[str]) -> str:
+    return ", ".join(known[:5])
+
+
+def _mentioned(text: str, known: Sequence[str], namespace: str) -> dict[str, set[str]]:
+    """Workloads, each with the ways in which the text writes it."""
+    full = {each: {each} for each in known if _says(each).search(text)}
+    dotted = {each: {dots} for each in known if _says(dots := each.replace("/", ".")).search(text)}
+    found = full or dotted
+    short = {each: {name} for each in known if _says(name := each.rpartition("/")[2]).search(text)}
+    if found:  # "agent, shop/agent" names one
+        return {each: forms | short.get(each, set()) for each, forms in found.items()}
+    return {each: forms for each, forms in short.items() if each.partition("/")[0] == namespace} or short
+
+
+def _says(name: str) -> re.Pattern[str]:
+    """Finds a name, and not merely as a part of a longer one."""
+    return re.compile(rf"(?<![\w/.-]){re.escape(name)}(?![\w/-])", re.IGNORECASE)
+
+
+def _is_name(found: re.Match[str], text: str) -> bool:
+    """Not a fraction, a date, a unit, or a time zone."""
+    first, second = found[1].lower(), found[2].lower().rstrip(".")
+    if first.isdigit() or second.isdigit() or second in _UNITS or f"{first}/{second}" in _IDIOMS:
+        return False
+    is_zone = is_place(found.group()) or (_AFTER_CLOCK.search(text[: found.start()]) and found.group()[0].isupper())
+    return not is_zone
