@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agent_service.errors import SettingsError, UnreachableError
+from agent_service.assistant.printable import printable
+from agent_service.deciding import decide
+from agent_service.errors import AgentServiceError, SettingsError, UnreachableError
 
 if TYPE_CHECKING:
     from langgraph_sdk.client import SyncLangGraphClient
 
-_MODES = ["messages-tuple", "updates"]
+_ASSISTANT = "operations"
+_ANSWERING = ("answer", "plan")  # nodes of the assistant that speak; plan only to help
 KEY_VARIABLE = "AGENT_API_KEY"
 
 
@@ -54,9 +57,11 @@ def chat(
     """
     if as_json and question is None:
         raise SettingsError("--json prints the answer to one question; give it: forescale agent chat --json 'QUESTION'")
-    context = {"namespace": namespace, "allow_actions": allow_actions}
-    if workload is not None:
-        context["workload"] = workload
+    context: dict[str, Any] = {}
+    if graph == _ASSISTANT:  # other graphs have contexts of their own
+        context = {"namespace": namespace, "allow_actions": allow_actions}
+        if workload is not None:
+            context["workload"] = workload
     with _explained(url), _connect(url) as client:
         thread_id = thread or client.threads.create()["thread_id"]
         conversation = Conversation(client, thread_id, graph, context)
@@ -65,59 +70,77 @@ def chat(
             _finish(conversation, turn, as_json=as_json)
             return
         typer.echo(f"Thread {thread_id}. An empty line ends it.", err=True)
+        if thread is not None:
+            _settle(conversation, conversation.waiting())
         for line in _lines():
-            turn = conversation.ask(line, say=_say)
-            typer.echo("")
-            while turn.interrupts:
-                turn = conversation.resume(_decide(turn.interrupts), say=_say)
-                typer.echo("")
+            try:
+                turn = _settle(conversation, conversation.ask(line, say=_say))
+            except KeyboardInterrupt:
+                typer.echo("\nStopped. Ask something else, or leave with an empty line.", err=True)
+                continue
             if turn.error is not None:
-                typer.secho(turn.error, fg="red", err=True)
+                typer.secho(printable(turn.error), fg="red", err=True)
 
 
 class Conversation:
-    """One thread; says what comes as it comes."""
+    """One thread; says each answer once, when it is one."""
 
     def __init__(self, client: SyncLangGraphClient, thread_id: str, graph: str, context: dict[str, Any]) -> None:
         self._client, self.thread_id, self._graph, self._context = client, thread_id, graph, context
+
+    @property
+    def permission(self) -> str:
+        """The option that whoever comes back to decide needs, too."""
+        return " --allow-actions" if self._context.get("allow_actions") else ""
 
     def ask(self, question: str, *, say: Callable[[str], None] | None = None) -> Turn:
         """Begin a run with a question."""
         return self._run(say, input={"messages": [{"role": "user", "content": question}]})
 
-    def resume(self, decision: dict[str, Any], *, say: Callable[[str], None] | None = None) -> Turn:
+    def resume(self, decision: Any, *, say: Callable[[str], None] | None = None) -> Turn:
         """Answer what the agent asked of a person."""
         return self._run(say, command={"resume": decision})
 
+    def waiting(self) -> Turn:
+        """What an earlier run on this thread still asks of a person."""
+        tasks: Any = self._client.threads.get_state(self.thread_id).get("tasks") or []
+        return Turn(interrupts=[each for task in tasks for each in task.get("interrupts") or []])
+
     def _run(self, say: Callable[[str], None] | None, **what: Any) -> Turn:
-        turn, told = Turn(), say or (lambda _: None)
-        streamed: set[str] = set()
+        turn = Turn()
+        try:
+            return self._followed(turn, say or (lambda _: None), what)
+        except KeyboardInterrupt:
+            if turn.run_id:  # nobody waits for it any more
+                with suppress(Exception):
+                    self._client.runs.cancel(self.thread_id, turn.run_id)
+            raise
+
+    def _followed(self, turn: Turn, told: Callable[[str], None], what: dict[str, Any]) -> Turn:
+        said: set[Any] = set()
         parts = self._client.runs.stream(
-            self.thread_id, self._graph, stream_mode=_MODES, context=self._context, **what  # type: ignore[arg-type]
-        )  # fmt: skip
+            self.thread_id, self._graph, stream_mode="updates", context=self._context or None, **what
+        )
         for part in parts:
             data: Any = part.data
             if part.event == "metadata":
                 turn.run_id = data["run_id"]
             elif part.event == "error":
                 turn.error = f"{data.get('error')}: {data.get('message')}"
-            elif part.event == "messages":
-                message = data[0]
-                if str(message.get("type", "")).startswith("AI") and isinstance(message.get("content"), str):
-                    streamed.add(message.get("id"))
-                    told(message["content"])
             elif part.event == "updates":
                 turn.interrupts += data.get("__interrupt__") or []
-                for answer in _answers(data):
-                    turn.answer = answer["content"]
-                    if answer.get("id") not in streamed:
-                        told(answer["content"])
+                for answer in answers_in(data, only=_ANSWERING if self._graph == _ASSISTANT else None):
+                    if answer.get("id") is None or answer["id"] not in said:
+                        said.add(answer.get("id"))
+                        turn.answer = str(answer["content"])
+                        told(turn.answer)
         return turn
 
 
-def _answers(update: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for change in update.values():
-        if isinstance(change, dict):
+def answers_in(update: dict[str, Any], *, only: Sequence[str] | None) -> Iterator[dict[str, Any]]:
+    """Messages to the person.  only: nodes that speak to him; None where we do not know the graph."""
+    for node, change in update.items():
+        if isinstance(change, dict) and (only is None or node in only):
             for message in change.get("messages") or ():
                 if isinstance(message, dict) and message.get("type") == "ai" and message.get("content"):
                     yield message
@@ -134,37 +157,26 @@ def _finish(conversation: Conversation, turn: Turn, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(told, indent=2))
     else:
-        typer.echo("")
-        while turn.interrupts:
-            turn = conversation.resume(_decide(turn.interrupts), say=_say)
-            typer.echo("")
+        turn = _settle(conversation, turn)
     if turn.error is not None:
-        raise UnreachableError(f"the run failed: {turn.error}")
+        raise UnreachableError(f"the run failed: {printable(turn.error)}")
 
 
-def _decide(interrupts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Ask the person, for every action that waits."""
-    decisions: list[dict[str, Any]] = []
-    for interrupt in interrupts:
-        for action in interrupt.get("value", {}).get("action_requests") or [{}]:
-            typer.echo(f"\nIt proposes {action.get('name', 'something')}: {json.dumps(action.get('args', {}))}")
-            if action.get("description"):
-                typer.echo(action["description"])
-            answer = typer.prompt("approve, edit or reject", default="reject").strip().lower()
-            if answer.startswith("a"):
-                decisions.append({"type": "approve"})
-            elif answer.startswith("e"):
-                edited = typer.prompt("arguments as JSON", default=json.dumps(action.get("args", {})))
-                try:
-                    args = json.loads(edited)
-                except ValueError:
-                    typer.secho("That is no JSON: rejected.", fg="red", err=True)
-                    decisions.append({"type": "reject", "message": "the edited arguments were no JSON"})
-                    continue
-                decisions.append({"type": "edit", "edited_action": {"name": action.get("name"), "args": args}})
-            else:
-                decisions.append({"type": "reject", "message": typer.prompt("why", default="")})
-    return {"decisions": decisions}
+def _settle(conversation: Conversation, turn: Turn) -> Turn:
+    """Ask the person as long as something waits for him; without an answer it goes on waiting."""
+    typer.echo("")
+    while turn.interrupts:
+        try:
+            decisions = decide(turn.interrupts)
+        except typer.Abort:
+            typer.echo(
+                "\nNothing was changed. It still waits for your decision, until it expires: "
+                f"forescale agent chat{conversation.permission} --thread {conversation.thread_id}"
+            )
+            return Turn(turn.answer, run_id=turn.run_id)
+        turn = conversation.resume(decisions, say=_say)
+        typer.echo("")
+    return turn
 
 
 def _lines() -> Iterator[str]:
@@ -179,7 +191,7 @@ def _lines() -> Iterator[str]:
 
 
 def _say(text: str) -> None:
-    typer.echo(text, nl=False)
+    typer.echo(printable(text))
 
 
 def _connect(url: str) -> SyncLangGraphClient:
@@ -200,7 +212,11 @@ def _explained(url: str) -> Iterator[None]:
         yield
     except APIStatusError as error:
         words = {401: f"it asks for an API key; set {KEY_VARIABLE}", 404: "no such thread there; leave --thread out"}
-        raise SettingsError(f"{url}: {words.get(error.status_code, error.message)}") from error
+        is_theirs = (
+            error.status_code == httpx.codes.TOO_MANY_REQUESTS or error.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+        )
+        kind: type[AgentServiceError] = UnreachableError if is_theirs else SettingsError
+        raise kind(f"{url}: {words.get(error.status_code, error.message)}") from error
     except httpx.HTTPError as error:
         raise UnreachableError(
             f"{url}: no agent answers ({type(error).__name__}); start one with: forescale agent serve"
