@@ -29,6 +29,12 @@ class RefusedError(AgentServiceError):
     status: HTTPStatus = HTTPStatus.BAD_REQUEST
 
 
+class ForbiddenError(RefusedError):
+    """Nobody may do this here, whatever key he has."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
 class NotFoundError(RefusedError):
     """There is no such thing, or it is somebody else's."""
 

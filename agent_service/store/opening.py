@@ -23,12 +23,18 @@ class Stores:
     async def open(self) -> None:
         """Connect; raises SettingsError."""
         await self.runs.open()
-        await self.checkpoints.open()
+        try:
+            await self.checkpoints.open()
+        except BaseException:
+            await self.runs.close()
+            raise
 
     async def close(self) -> None:
-        """Give everything back."""
-        await self.checkpoints.close()
-        await self.runs.close()
+        """Give everything back, the one whatever becomes of the other."""
+        try:
+            await self.checkpoints.close()
+        finally:
+            await self.runs.close()
 
 
 def open_stores(url: str) -> Stores:

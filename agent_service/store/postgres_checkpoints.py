@@ -3,18 +3,78 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from agent_service.errors import SettingsError
+from agent_service.errors import SettingsError, StoreError
+from agent_service.store.guarded_saver import GuardedSaver
+from agent_service.store.postgres_connections import (
+    PATIENCE_SECONDS,
+    Connection,
+    Pool,
+    a_connection,
+    a_pool,
+    as_store_errors,
+)
 from agent_service.store.serializer import a_serializer
+from agent_service.store.undoing import DELTA_KEYS, INPUT, NULL_TASK, PAUSES
 
-_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
+_STATEMENT_SECONDS = 15.0  # a sweep deletes hundreds of threads in one
+_TABLES = ("checkpoint_writes", "checkpoint_blobs", "checkpoints")
+_NEWEST = "SELECT checkpoint_ns, max(checkpoint_id) AS newest FROM checkpoints WHERE thread_id = %(thread)s GROUP BY 1"
+_OURS = "thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s"
+_ROLL_BACK = f"""
+WITH mine AS (
+  DELETE FROM checkpoints WHERE {_OURS} RETURNING checkpoint_ns, checkpoint_id, metadata ->> 'source' AS came),
+written AS (
+  DELETE FROM checkpoint_writes w USING mine WHERE w.thread_id = %(thread)s
+  AND w.checkpoint_ns = mine.checkpoint_ns AND w.checkpoint_id = mine.checkpoint_id)
+SELECT coalesce(bool_or(checkpoint_ns = '' AND came = '{INPUT}'), false) AS has_input FROM mine
+"""  # noqa: S608 - words of ours
+# See undoing.undone.
+_UNDO = f"""
+WITH newest AS ({_NEWEST}),
+paused AS (SELECT w.checkpoint_ns, w.task_id FROM checkpoint_writes w JOIN newest n USING (checkpoint_ns)
+  WHERE w.thread_id = %(thread)s AND w.checkpoint_id = n.newest AND w.channel = ANY(%(pauses)s))
+DELETE FROM checkpoint_writes w USING newest n
+WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = n.checkpoint_ns AND w.checkpoint_id = n.newest
+  AND w.channel <> ALL(%(pauses)s) AND (w.task_id = %(nobody)s
+    OR (w.checkpoint_ns, w.task_id) IN (SELECT * FROM paused)
+    OR w.checkpoint_ns NOT IN (SELECT checkpoint_ns FROM paused))
+"""  # noqa: S608
+_HAS_DELTAS = "SELECT 1 FROM checkpoints WHERE thread_id = %(thread)s AND metadata ?| %(deltas)s LIMIT 1"
+# All of them see what the first one sees: a run may write meanwhile.
+_PRUNE = (
+    f"""
+    DELETE FROM checkpoint_writes w USING ({_NEWEST}) n
+    WHERE w.thread_id = %(thread)s AND w.checkpoint_ns = n.checkpoint_ns AND w.checkpoint_id < n.newest
+    """,  # noqa: S608
+    f"""
+    DELETE FROM checkpoints c USING ({_NEWEST}) n
+    WHERE c.thread_id = %(thread)s AND c.checkpoint_ns = n.checkpoint_ns AND c.checkpoint_id < n.newest
+    """,  # noqa: S608
+    """
+    UPDATE checkpoints c SET parent_checkpoint_id = NULL
+    WHERE thread_id = %(thread)s AND parent_checkpoint_id IS NOT NULL AND NOT EXISTS (
+      SELECT 1 FROM checkpoints p WHERE p.thread_id = c.thread_id AND p.checkpoint_ns = c.checkpoint_ns
+      AND p.checkpoint_id = c.parent_checkpoint_id)
+    """,
+    """
+    DELETE FROM checkpoint_blobs b WHERE thread_id = %(thread)s AND NOT EXISTS (
+      SELECT 1 FROM checkpoints c WHERE c.thread_id = b.thread_id AND c.checkpoint_ns = b.checkpoint_ns
+      AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version)
+    """,
+)
+
+
+class PostgresSaver(GuardedSaver, AsyncPostgresSaver):
+    """Langgraph's own, whose errors are ours."""
+
+    guard = staticmethod(as_store_errors)
 
 
 class PostgresCheckpoints:
@@ -22,14 +82,14 @@ class PostgresCheckpoints:
 
     def __init__(self, url: str, *, most_connections: int = 8) -> None:
         self._url, self._most = url, most_connections
-        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] | None = None
-        self._saver: AsyncPostgresSaver | None = None
+        self._pool: Pool | None = None
+        self._saver: PostgresSaver | None = None
 
     @property
-    def saver(self) -> AsyncPostgresSaver:
+    def saver(self) -> PostgresSaver:
         """See Checkpoints."""
         if self._saver is None:
-            raise RuntimeError("the checkpoints are not open")
+            raise StoreError("the checkpoints are not open")
         return self._saver
 
     @property
@@ -39,59 +99,55 @@ class PostgresCheckpoints:
 
     async def open(self) -> None:
         """Raises SettingsError when the database cannot be used."""
-        pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            self._url,
-            min_size=1,
-            max_size=self._most,
-            max_idle=60,
-            max_lifetime=1800,
-            timeout=5,
-            open=False,
-            # What the saver asks for; statements are prepared at their second use.
-            kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": 1, "connect_timeout": 5},
-        )
+        pool: Pool | None = None
         try:
-            await pool.open(wait=True, timeout=10)
-            self._saver = AsyncPostgresSaver(pool, serde=a_serializer())
-            # The saver holds one lock around all of its statements, on whatever connection: with a pool behind it the
-            # whole process writes one checkpoint at a time, and a busy replica waits with an idle CPU.  Every call
-            # takes a connection of its own, so that as many may go on as there are connections.
-            lock: Any = asyncio.Semaphore(self._most)
-            self._saver.lock = lock
+            pool = a_pool(
+                self._url, name="forescale-agent-checkpoints", most=self._most, statement_seconds=_STATEMENT_SECONDS,
+                is_autocommit=True,
+            )  # fmt: skip
+            await pool.open(wait=True, timeout=2 * PATIENCE_SECONDS)
             await self._set_up()
-        except (PoolTimeout, psycopg.Error) as error:
-            await pool.close()
+        except psycopg.Error as error:
+            if pool is not None:
+                await pool.close()
             raise SettingsError(
                 f"PostgreSQL cannot keep checkpoints ({type(error).__name__}); check its rights"
             ) from None
-        self._pool = pool
+        except BaseException:
+            if pool is not None:
+                await pool.close()
+            raise
+        saver = PostgresSaver(pool, serde=a_serializer())
+        # The saver holds one lock around all of its statements, on whatever connection: with a pool behind it the
+        # whole process writes one checkpoint at a time, and a busy replica waits with an idle CPU.  Every call takes a
+        # connection of its own, so that as many may go on as there are connections.
+        lock: Any = asyncio.Semaphore(self._most)
+        saver.lock = lock
+        self._pool, self._saver = pool, saver
 
     async def close(self) -> None:
         """Give everything back."""
         if self._pool is not None:
             await self._pool.close()
 
-    async def delete_thread(self, thread_id: str) -> None:
+    async def delete_threads(self, thread_ids: Sequence[str]) -> None:
         """See Checkpoints."""
-        await self.saver.adelete_thread(thread_id)
+        if thread_ids:
+            async with self._transaction() as connection:
+                for table in _TABLES:
+                    await connection.execute(f"DELETE FROM {table} WHERE thread_id = ANY(%s)", (list(thread_ids),))  # noqa: S608
 
     async def roll_back(self, thread_id: str, run_id: str) -> None:
         """See Checkpoints.  Blobs stay: other checkpoints may share them, and they go with the thread."""
-        mine = {"thread": thread_id, "run": run_id}
-        async with self._connections().connection() as connection, connection.transaction():
-            await connection.execute(
-                "DELETE FROM checkpoint_writes WHERE thread_id = %(thread)s AND (checkpoint_ns, checkpoint_id) IN "
-                "(SELECT checkpoint_ns, checkpoint_id FROM checkpoints "
-                "WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s)",
-                mine,
-            )
-            await connection.execute(
-                "DELETE FROM checkpoints WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s", mine
-            )
+        given = {"thread": thread_id, "run": run_id, "pauses": list(PAUSES), "nobody": NULL_TASK}
+        async with self._transaction() as connection:
+            found = await (await connection.execute(_ROLL_BACK, given)).fetchone()
+            if found is None or not found["has_input"]:
+                await connection.execute(_UNDO, given)
 
     async def copy_thread(self, source: str, target: str) -> None:
         """See Checkpoints."""
-        async with self._connections().connection() as connection, connection.transaction():
+        async with self._transaction() as connection:
             for table in _TABLES:
                 found = await connection.execute(
                     "SELECT column_name FROM information_schema.columns "
@@ -106,21 +162,36 @@ class PostgresCheckpoints:
 
     async def prune(self, thread_id: str) -> None:
         """See Checkpoints."""
-        await self.saver.aprune([thread_id], strategy="keep_latest")
+        given = {"thread": thread_id, "deltas": list(DELTA_KEYS)}
+        async with self._transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            if await (await connection.execute(_HAS_DELTAS, given)).fetchone() is None:
+                for statement in _PRUNE:
+                    await connection.execute(statement, given)
 
     async def _set_up(self) -> None:
-        """Two replicas may start at once: the second finds the tables that the first has made in the meantime."""
-        for attempt in range(5):
-            try:
-                await self.saver.setup()
-            except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateColumn):
-                if attempt == 4:
-                    raise
-                await asyncio.sleep(0.2)
-            else:
-                return
+        """Make the tables, in whatever time that takes.
 
-    def _connections(self) -> AsyncConnectionPool[AsyncConnection[DictRow]]:
+        Two replicas may start at once: the second finds the tables that the first has made in the meantime.
+        """
+        async with await a_connection(self._url, name="forescale-agent-setup") as connection:
+            for attempt in range(5):
+                try:
+                    await AsyncPostgresSaver(connection).setup()
+                except (
+                    psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateColumn,
+                    psycopg.errors.DeadlockDetected,
+                ):  # fmt: skip
+                    if attempt == 4:
+                        raise
+                    await asyncio.sleep(0.2)
+                else:
+                    return
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
         if self._pool is None:
-            raise RuntimeError("the checkpoints are not open")
-        return self._pool
+            raise StoreError("the checkpoints are not open")
+        with as_store_errors():
+            async with self._pool.connection() as connection, connection.transaction():
+                yield connection

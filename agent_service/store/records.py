@@ -84,7 +84,7 @@ class Run:
     """One execution of a graph on a thread.
 
     `attempt` counts claims, and fences: what an earlier holder still writes is not taken.  `crashes` counts holders
-    that went silent; one that hands its run over does not count.
+    that went silent, or found the store broken; one that hands its run over to leave does not count.
     """
 
     run_id: str
@@ -101,8 +101,9 @@ class Run:
     multitask: Multitask = Multitask.ENQUEUE
     attempt: int = 0
     crashes: int = 0
-    holder: str | None = None
-    lease_until: datetime | None = None
+    holder: str | None = None  # who executes it, or has written its ending
+    accepted_by: str = ""  # the replica that took it in: whose queue it is in
+    lease_until: datetime | None = None  # by the store's clock
     stop: Stop | None = None
     idempotency_key: str | None = None
     traceparent: str | None = None
@@ -130,6 +131,15 @@ class Ending:
     values: bytes | None = None  # of the thread; None leaves those it has
     interrupts: Json = field(default_factory=dict)
     error: Json | None = None  # {"error": type, "message": words}
+    is_rolled_back: bool = False  # what it had written to the checkpoints is gone already
+
+
+class Finished(StrEnum):
+    """What became of an ending."""
+
+    KEPT = "kept"
+    LOST = "lost"  # the run is in other hands, or gone
+    ROLLED_BACK = "rolled_back"  # nothing was written: a rollback was asked for, and its checkpoints are still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ class Submission:
     run: Run
     is_new: bool = True  # False: this idempotency key has been seen, and `run` is the run it made
     to_stop: tuple[Run, ...] = ()  # runs of the thread that were told to stop for it
+    is_runnable: bool = False  # it is pending, and waits for nothing but a slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,8 @@ class QueueDepth:
     blocked: int = 0
     oldest_runnable_at: datetime | None = None  # since when it could have begun
     oldest_blocked_at: datetime | None = None
+    mine: int = 0  # pending runs that one replica accepted, those whose time has not come included
+    mine_runnable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +198,7 @@ class ChangeKind(StrEnum):
     STOP = "stop"  # a run has been told to stop
     EVENTS = "events"  # a run has more events
     FINISHED = "finished"  # a run has ended, or is gone
+    LOOK = "look"  # news may have been missed: whoever waits for anything looks for himself; run_id is empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,9 @@
 
 Whoever consumes events keeps the number of the last one he has dealt with for each run; one with a lower or equal
 number is an old one, told once more.
+
+What was not streamed is not known: without the stream mode `values` a run is rebuilt without them.  How it ended, and
+with what error, is always told.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ class ReplayedRun:
     run_id: str = ""
     attempt: int = 0
     status: RunStatus = RunStatus.PENDING
-    values: Any = None  # of the last `values` event
+    values: Any = None  # of the last `values` event; None where none was streamed
     error: dict[str, Any] | None = None
     last_seq: int = 0
 
@@ -40,12 +43,16 @@ def _after(run: ReplayedRun, event: Event) -> ReplayedRun:
     match event.name:
         case "metadata":
             told = orjson.loads(event.data)
-            return replace(run, run_id=told["run_id"], attempt=told["attempt"], status=RunStatus.RUNNING)
+            # Another attempt: what the one before it failed of, it did not end of.
+            return replace(run, run_id=told["run_id"], attempt=told["attempt"], status=RunStatus.RUNNING, error=None)
         case "values":
             return replace(run, values=orjson.loads(event.data))
         case "error":
             return replace(run, error=orjson.loads(event.data))
         case "end":
-            return replace(run, status=RunStatus(orjson.loads(event.data)["status"]))
+            told = orjson.loads(event.data)
+            status = RunStatus(told["status"])
+            error = run.error if status in (RunStatus.ERROR, RunStatus.TIMEOUT) else None
+            return replace(run, run_id=told["run_id"], status=status, error=error)
         case _:
             return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +19,15 @@ THREAD_COLUMNS = (
 )  # fmt: skip
 RUN_COLUMNS = (
     "run_id", "thread_id", "tenant", "assistant_id", "graph_id", "created_at", "updated_at", "not_before", "request",
-    "metadata", "status", "multitask", "attempt", "crashes", "holder", "lease_until", "stop", "idempotency_key",
-    "traceparent", "started_at", "finished_at", "result",
+    "metadata", "status", "multitask", "attempt", "crashes", "holder", "accepted_by", "lease_until", "stop",
+    "idempotency_key", "traceparent", "started_at", "finished_at", "result",
 )  # fmt: skip
-
-ToJson = Callable[[Json], Any]
+RUN_STATE = (
+    "updated_at", "status", "attempt", "crashes", "holder", "lease_until", "stop", "started_at", "finished_at",
+    "result",
+)  # fmt: skip
+"""What of a run ever changes: its request may be large, and is written once."""
+_RUN_STATE_AT = tuple(RUN_COLUMNS.index(name) for name in RUN_STATE)
 
 
 def micros(at: datetime) -> int:
@@ -99,6 +103,7 @@ def run_row(run: Run) -> tuple[Any, ...]:
         run.attempt,
         run.crashes,
         run.holder,
+        run.accepted_by,
         _maybe_micros(run.lease_until),
         None if run.stop is None else run.stop.value,
         run.idempotency_key,
@@ -107,6 +112,12 @@ def run_row(run: Run) -> tuple[Any, ...]:
         _maybe_micros(run.finished_at),
         run.result,
     )
+
+
+def run_state(run: Run) -> tuple[Any, ...]:
+    """In the order of RUN_STATE."""
+    row = run_row(run)
+    return tuple(row[position] for position in _RUN_STATE_AT)
 
 
 def run_of(row: Mapping[str, Any]) -> Run:
@@ -127,6 +138,7 @@ def run_of(row: Mapping[str, Any]) -> Run:
         attempt=row["attempt"],
         crashes=row["crashes"],
         holder=row["holder"],
+        accepted_by=row["accepted_by"],
         lease_until=_maybe_instant(row["lease_until"]),
         stop=None if row["stop"] is None else Stop(row["stop"]),
         idempotency_key=row["idempotency_key"],

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agent_service.errors import ConflictError
-from agent_service.store import rules
+from agent_service.store import checks, rules, words
+from agent_service.store import sqlite_reading as reading
+from agent_service.store import sqlite_rows as rows
 from agent_service.store import sqlite_work as work
 from agent_service.store.ports import Listener
 from agent_service.store.records import (
@@ -20,6 +21,7 @@ from agent_service.store.records import (
     Claim,
     Ending,
     Event,
+    Finished,
     Json,
     Multitask,
     QueueDepth,
@@ -30,12 +32,11 @@ from agent_service.store.records import (
     Thread,
     ThreadQuery,
 )
-from agent_service.store.rows import micros, run_of
+from agent_service.store.rows import run_of
 from agent_service.store.sqlite_file import SqliteFile
+from agent_service.store.sqlite_rows import Changes
 
 _T = TypeVar("_T")
-
-Changes = list[Change]
 
 
 class SqliteStore:
@@ -50,7 +51,11 @@ class SqliteStore:
     async def open(self) -> None:
         """See RunStore.  What was running belonged to a process that is gone: the file is ours alone."""
         await self._file.open()
-        await self._do(partial(work.reap, everyone=True), datetime.now(UTC), self._most_crashes)
+        try:
+            await self._do(partial(work.reap, everyone=True), datetime.now(UTC), self._most_crashes)
+        except BaseException:
+            await self._file.close()
+            raise
 
     async def close(self) -> None:
         """See RunStore."""
@@ -66,32 +71,32 @@ class SqliteStore:
 
     async def create_thread(self, thread: Thread, *, may_exist: bool = False) -> Thread:
         """See RunStore."""
-        return await self._do(work.create_thread, thread, may_exist)
+        checks.check_thread(thread)
+        return await self._file.transact(work.create_thread, thread, may_exist)
 
     async def get_thread(self, thread_id: str, tenant: str) -> Thread:
         """See RunStore."""
-        return await self._file.transact(work.thread_with, thread_id, tenant)
+        return await self._file.transact(rows.thread_with, thread_id, tenant)
 
     async def update_thread(
         self, thread_id: str, tenant: str, *, metadata: Json, ttl_minutes: float | None, at: datetime
     ) -> Thread:
         """See RunStore."""
+        checks.check_json(metadata=metadata)
 
         def act(connection: sqlite3.Connection) -> Thread:
-            thread = work.thread_with(connection, thread_id, tenant)
-            thread = replace(thread, metadata={**thread.metadata, **metadata}, updated_at=at)
-            if ttl_minutes is not None:
-                thread = replace(thread, ttl_minutes=ttl_minutes, expires_at=at + timedelta(minutes=ttl_minutes))
-            return work.put_thread(connection, thread)
+            thread = rows.thread_with(connection, thread_id, tenant)
+            return rows.put_thread(connection, rules.updated(thread, metadata, ttl_minutes, at))
 
         return await self._file.transact(act)
 
     async def set_values(self, thread_id: str, tenant: str, values: bytes, interrupts: Json, at: datetime) -> None:
         """See RunStore."""
+        checks.check_json(values=values, interrupts=interrupts)
 
         def act(connection: sqlite3.Connection) -> None:
-            thread = work.thread_with(connection, thread_id, tenant)
-            work.put_thread(connection, rules.with_values(thread, values, interrupts, at))
+            thread = rows.thread_with(connection, thread_id, tenant)
+            rows.put_thread(connection, rules.with_values(thread, values, interrupts, at))
 
         await self._file.transact(act)
 
@@ -99,80 +104,45 @@ class SqliteStore:
         """See RunStore."""
 
         def act(connection: sqlite3.Connection, told: Changes) -> None:
-            work.thread_with(connection, thread_id, tenant)
-            work.drop_threads(connection, [thread_id], told)
+            rows.thread_with(connection, thread_id, tenant)
+            rows.drop_threads(connection, [thread_id], told)
 
         await self._do(act)
 
     async def search_threads(self, query: ThreadQuery) -> tuple[list[Thread], int]:
         """See RunStore."""
-        return await self._file.transact(work.search, query)
+        return await self._file.transact(reading.search, checks.checked_query(query))
 
     async def submit(
         self, run: Run, *, new_thread: Thread | None, strategy: Multitask, claim: Claim | None
     ) -> Submission:
         """See RunStore."""
+        checks.check_run(run, new_thread)
         return await self._do(work.submit, run, new_thread, strategy, claim)
 
-    async def claim(self, claim: Claim, limit: int) -> list[Run]:
+    async def find_by_key(self, tenant: str, key: str) -> Run | None:
         """See RunStore."""
+        return await self._file.transact(work.find_by_key, tenant, key)
 
-        return await self._file.transact(work.claim_runs, claim, limit)
-
-    async def renew(self, claim: Claim, run_ids: Sequence[str]) -> dict[str, Stop | None]:
+    async def claim(self, claim: Claim, limit: int, *, graphs: Collection[str] | None = None) -> list[Run]:
         """See RunStore."""
+        return await self._file.transact(work.claim_runs, claim, checks.within(limit), graphs)
 
-        def act(connection: sqlite3.Connection) -> dict[str, Stop | None]:
-            held: dict[str, Stop | None] = {}
-            for run_id in run_ids:
-                row = connection.execute(
-                    "UPDATE agent_runs SET lease_until = ? WHERE run_id = ? AND holder = ? AND status = 'running' "
-                    "RETURNING stop",
-                    (micros(claim.lease_until), run_id, claim.holder),
-                ).fetchone()
-                if row is not None:
-                    held[run_id] = None if row["stop"] is None else Stop(row["stop"])
-            return held
-
-        return await self._file.transact(act)
-
-    async def finish(self, run: Run, ending: Ending, events: Sequence[Event]) -> bool:
+    async def renew(self, claim: Claim, runs: Sequence[Run]) -> dict[str, Stop | None]:
         """See RunStore."""
+        return await self._file.transact(work.renew, claim, runs)
 
-        def act(connection: sqlite3.Connection, told: Changes) -> bool:
-            known = work.held(connection, run)
-            if known is None:
-                return False
-            work.append(connection, run.run_id, events)
-            work.end_run(connection, known, ending, told)
-            return True
-
-        return await self._do(act)
-
-    async def hand_over(self, run: Run, events: Sequence[Event], at: datetime) -> bool:
+    async def finish(self, run: Run, ending: Ending, events: Sequence[Event]) -> Finished:
         """See RunStore."""
+        return await self._do(work.finish, run, ending, events)
 
-        def act(connection: sqlite3.Connection, told: Changes) -> bool:
-            known = work.held(connection, run)
-            if known is None:
-                return False
-            work.append(connection, run.run_id, events)
-            work.set_run(connection, rules.released(known, at))
-            told.append(Change(ChangeKind.WORK, run.run_id))
-            return True
-
-        return await self._do(act)
+    async def hand_over(self, run: Run, events: Sequence[Event], at: datetime, *, is_crash: bool = False) -> bool:
+        """See RunStore."""
+        return await self._do(work.hand_over, run, events, at, is_crash)
 
     async def request_stop(self, run_id: str, tenant: str, stop: Stop, at: datetime) -> Run:
         """See RunStore."""
-
-        def act(connection: sqlite3.Connection, told: Changes) -> Run:
-            run = work.run_with(connection, run_id, tenant)
-            if not run.status.is_active:
-                raise ConflictError(rules.has_ended(run))
-            return work.stop_run(connection, run, stop, at, told)
-
-        return await self._do(act)
+        return await self._do(work.request_stop, run_id, tenant, stop, at)
 
     async def reap(self, at: datetime, *, most_crashes: int) -> list[Run]:
         """See RunStore."""
@@ -180,7 +150,7 @@ class SqliteStore:
 
     async def get_run(self, run_id: str, tenant: str, thread_id: str | None = None) -> Run:
         """See RunStore."""
-        return await self._file.transact(work.run_with, run_id, tenant, thread_id)
+        return await self._file.transact(rows.run_with, run_id, tenant, thread_id)
 
     async def list_runs(
         self, thread_id: str, tenant: str, *, status: RunStatus | None = None, limit: int = 10, offset: int = 0
@@ -188,13 +158,13 @@ class SqliteStore:
         """See RunStore."""
 
         def act(connection: sqlite3.Connection) -> list[Run]:
-            work.thread_with(connection, thread_id, tenant)
-            rows = connection.execute(
+            rows.thread_with(connection, thread_id, tenant)
+            found = connection.execute(
                 "SELECT * FROM agent_runs WHERE thread_id = ? AND coalesce(?, status) = status "
                 "ORDER BY number DESC LIMIT ? OFFSET ?",
-                (thread_id, status, limit, offset),
+                (thread_id, status, checks.within(limit), checks.within(offset)),
             )
-            return [run_of(row) for row in rows]
+            return [run_of(row) for row in found]
 
         return await self._file.transact(act)
 
@@ -202,12 +172,12 @@ class SqliteStore:
         """See RunStore."""
 
         def act(connection: sqlite3.Connection) -> list[Run]:
-            rows = connection.execute(
-                f"SELECT * FROM agent_runs WHERE {work.ACTIVE} AND tenant = ?1 AND coalesce(?2, status) = status "  # noqa: S608
+            found = connection.execute(
+                f"SELECT * FROM agent_runs WHERE {rows.ACTIVE} AND tenant = ?1 AND coalesce(?2, status) = status "  # noqa: S608
                 "ORDER BY number",
                 (tenant, status),
             )
-            return [run_of(row) for row in rows]
+            return [run_of(row) for row in found]
 
         return await self._file.transact(act)
 
@@ -215,47 +185,31 @@ class SqliteStore:
         """See RunStore."""
 
         def act(connection: sqlite3.Connection, told: Changes) -> None:
-            run = work.run_with(connection, run_id, tenant, thread_id)
+            run = rows.run_with(connection, run_id, tenant, thread_id)
             if run.status.is_active:
-                raise ConflictError(rules.still_active(run))
+                raise ConflictError(words.still_active(run))
             connection.execute("DELETE FROM agent_events WHERE run_id = ?", (run_id,))
             connection.execute("DELETE FROM agent_runs WHERE run_id = ?", (run_id,))
             told.append(Change(ChangeKind.FINISHED, run_id))
 
         await self._do(act)
 
-    async def queue_depth(self, at: datetime) -> QueueDepth:
+    async def queue_depth(self, at: datetime, replica: str = "") -> QueueDepth:
         """See RunStore."""
-        return await self._file.transact(work.depth, micros(at))
+        return await self._file.transact(reading.depth, at, replica)
 
     async def sweep(self, at: datetime, *, finished_before: datetime, limit: int = 500) -> list[str]:
-        """See RunStore."""
-
-        def act(connection: sqlite3.Connection, told: Changes) -> list[str]:
-            before = micros(finished_before)
-            rows = connection.execute(
-                "SELECT thread_id FROM agent_threads WHERE status != 'busy' "
-                "AND ((expires_at IS NOT NULL AND expires_at <= ?) OR (is_temporary AND updated_at < ?)) LIMIT ?",
-                (micros(at), before, limit),
-            )
-            gone = [row["thread_id"] for row in rows]
-            work.drop_threads(connection, gone, told)
-            stale = connection.execute(
-                "SELECT run_id FROM agent_runs WHERE result IS NOT NULL AND finished_at < ? LIMIT ?", (before, limit)
-            ).fetchall()
-            ids = [(row["run_id"],) for row in stale]
-            connection.executemany("DELETE FROM agent_events WHERE run_id = ?", ids)
-            connection.executemany("UPDATE agent_runs SET result = NULL WHERE run_id = ?", ids)
-            return gone
-
-        return await self._do(act)
+        """See RunStore.  Runs go in many transactions, so that none holds up others for long."""
+        gone = await self._do(reading.sweep_threads, at, finished_before, limit)
+        while await self._file.transact(reading.sweep_runs, finished_before, limit) == limit:
+            pass
+        return gone
 
     async def append(self, run_id: str, events: Sequence[Event]) -> None:
         """See EventLog."""
 
         def act(connection: sqlite3.Connection, told: Changes) -> None:
-            if connection.execute("SELECT 1 FROM agent_runs WHERE run_id = ?", (run_id,)).fetchone() is not None:
-                work.append(connection, run_id, events)
+            if rows.find_run(connection, run_id) is not None and rows.append(connection, run_id, events):
                 told.append(Change(ChangeKind.EVENTS, run_id))
 
         await self._do(act)
@@ -264,11 +218,11 @@ class SqliteStore:
         """See EventLog."""
 
         def act(connection: sqlite3.Connection) -> list[Event]:
-            rows = connection.execute(
+            found = connection.execute(
                 "SELECT seq, name, data FROM agent_events WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?",
-                (run_id, after, limit),
+                (run_id, checks.within(after), checks.within(limit)),
             )
-            return [Event(*row) for row in rows]
+            return [Event(*row) for row in found]
 
         return await self._file.transact(act)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Concatenate, ParamSpec, TypeVar
 
 from agent_service.errors import SettingsError, StoreError
+from agent_service.store.sqlite_reading import contains
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -25,20 +26,22 @@ CREATE TABLE agent_threads (
     metadata BLOB NOT NULL, status TEXT NOT NULL, config BLOB NOT NULL, state_values BLOB, interrupts BLOB NOT NULL,
     error BLOB, state_updated_at INTEGER, is_temporary INTEGER NOT NULL, ttl_minutes REAL, expires_at INTEGER
 ) WITHOUT ROWID;
+CREATE INDEX agent_threads_of_tenant ON agent_threads (tenant, created_at, thread_id) WHERE NOT is_temporary;
 CREATE INDEX agent_threads_expiring ON agent_threads (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX agent_threads_temporary ON agent_threads (updated_at) WHERE is_temporary;
 CREATE TABLE agent_runs (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, thread_id TEXT NOT NULL, tenant TEXT NOT NULL,
     assistant_id TEXT NOT NULL, graph_id TEXT NOT NULL, created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,
     not_before INTEGER NOT NULL, request BLOB NOT NULL, metadata BLOB NOT NULL, status TEXT NOT NULL,
-    multitask TEXT NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, holder TEXT, lease_until INTEGER,
-    stop TEXT, idempotency_key TEXT, traceparent TEXT, started_at INTEGER, finished_at INTEGER, result BLOB
+    multitask TEXT NOT NULL, attempt INTEGER NOT NULL, crashes INTEGER NOT NULL, holder TEXT,
+    accepted_by TEXT NOT NULL DEFAULT '', lease_until INTEGER, stop TEXT, idempotency_key TEXT, traceparent TEXT,
+    started_at INTEGER, finished_at INTEGER, result BLOB, is_swept INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX agent_runs_of_thread ON agent_runs (thread_id, number);
-CREATE INDEX agent_runs_active ON agent_runs (status, number) WHERE status IN ('pending', 'running');
+CREATE INDEX agent_runs_active ON agent_runs (thread_id, number) WHERE status IN ('pending', 'running');
 CREATE UNIQUE INDEX agent_runs_one_each ON agent_runs (thread_id) WHERE status = 'running';
 CREATE UNIQUE INDEX agent_runs_idempotent ON agent_runs (tenant, idempotency_key) WHERE idempotency_key IS NOT NULL;
-CREATE INDEX agent_runs_finished ON agent_runs (finished_at) WHERE result IS NOT NULL;
+CREATE INDEX agent_runs_unswept ON agent_runs (finished_at) WHERE finished_at IS NOT NULL AND NOT is_swept;
 CREATE TABLE agent_events (
     run_id TEXT NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (run_id, seq)
 ) WITHOUT ROWID;
@@ -51,6 +54,7 @@ class SqliteFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="agent-store")
+        self._is_closed = False
         self._connection: sqlite3.Connection | None = None
         self._lock: IO[str] | None = None
 
@@ -59,9 +63,11 @@ class SqliteFile:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def close(self) -> None:
-        """Give it back."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown(wait=False)
+        """Give it back; once more is nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            self._thread.shutdown(wait=False)
 
     async def transact(
         self, work: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
@@ -76,14 +82,16 @@ class SqliteFile:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     found = work(connection, *args, **kwargs)
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
+                    connection.execute("COMMIT")
+                finally:
+                    if connection.in_transaction:  # a full disk fails the commit too, and may have ended it already
+                        connection.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise StoreError(f"{self.path}: {error}") from error
             return found
 
+        if self._is_closed:
+            raise StoreError(f"{self.path} is closed")
         return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
 
     def _open(self) -> None:
@@ -132,6 +140,7 @@ class SqliteFile:
             raise SettingsError(f"{self.path} was written by a newer version; use that one, or name another file")
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "cache_size=-8000"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.create_function("agent_contains", 2, contains, deterministic=True)
         if version == 0:
             connection.executescript(
                 f"BEGIN; {_SCHEMA} PRAGMA application_id={_APPLICATION}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"

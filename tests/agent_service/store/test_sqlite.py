@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import subprocess
+import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,7 @@ from agent_service.store.records import RunStatus
 from agent_service.store.sqlite_file import SCHEMA_VERSION
 from tests.agent_service.builders import a_claim, a_run, a_thread, events, in_store, opened, submit
 from tests.coroutines import run_apart
+from tests.servers.processes import ROOT
 
 
 def url_of(path: Path) -> str:
@@ -100,7 +105,7 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
     async def main() -> None:
         async with opened(url_of(tmp_path / "agent.db")) as stores:
             pass
-        with pytest.raises((StoreError, RuntimeError)):
+        with pytest.raises(StoreError, match="is closed"):
             await stores.runs.ping()
 
     run_apart(main())
@@ -116,3 +121,99 @@ def test_writes_from_many_at_once_are_all_kept(tmp_path: Path) -> None:
         assert len(await stores.runs.active_runs("")) == 50
 
     in_store(url_of(tmp_path / "agent.db"), test)
+
+
+def test_a_broken_file_of_checkpoints_is_said_so_and_keeps_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "agent.db.checkpoints").write_bytes(b"this is no database at all" * 100)
+    told = in_a_process(
+        """
+        async def main(url):
+            both = open_stores(url), open_stores(url)
+            for stores in both:
+                try:
+                    await stores.open()
+                except SettingsError as error:
+                    print(error)
+        """,
+        tmp_path,
+    )
+
+    assert told.count("not a database that can be used") == 2  # the second time it was not in use either
+
+
+def test_what_was_cut_off_half_way_is_not_kept_with_what_comes_next(tmp_path: Path) -> None:
+    async def test(stores: Stores) -> None:
+        saver: Any = stores.checkpoints.saver
+        place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}}
+
+        async def be_cut_off() -> None:  # as langgraph's saver does, when it is cancelled before it has committed
+            async with saver.lock:
+                await saver.conn.execute("INSERT INTO writes VALUES ('t', '', 'c', 'half', '', 0, 'a', 'null', '')")
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await be_cut_off()
+        await saver.aput_writes(place, [("a", 1)], "whole")
+
+        rows = [tuple(row) async for row in await saver.conn.execute("SELECT task_id FROM writes")]
+        assert rows == [("whole",)]
+
+    in_store(url_of(tmp_path / "agent.db"), test)
+
+
+def test_a_full_disk_is_an_error_of_the_store_and_what_is_there_stays_readable(tmp_path: Path) -> None:
+    told = in_a_process(
+        """
+        async def main(url):
+            stores = open_stores(url)
+            await stores.open()
+            thread = a_thread()
+            run = (await submit(stores, a_run(thread), new_thread=thread, claim=a_claim())).run
+            place = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}}
+            saver, large = stores.checkpoints.saver, "x" * 400_000
+            await saver.aput(place, empty_checkpoint(), {"run_id": "r"}, {})
+            resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+            for write in (
+                lambda: stores.runs.set_values(thread.thread_id, "", dumps(large), {}, NOON),
+                lambda: stores.events.append(run.run_id, [Event(1, "values", dumps(large))]),
+                lambda: stores.runs.finish(run, success(values=dumps(large)), []),
+                lambda: saver.aput_writes(place, [("a", 1), ("b", large)], "task"),
+                lambda: stores.checkpoints.copy_thread("t", large),
+            ):
+                try:
+                    await write()
+                    print("written")
+                except StoreError:
+                    print("refused")
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            print((await stores.runs.get_run(run.run_id, "")).status, await stores.events.read(run.run_id, 0))
+            place["configurable"]["checkpoint_id"] = "d"
+            await saver.aput_writes(place, [("a", 2)], "other")
+            print([each async for each in await saver.conn.execute("SELECT task_id FROM writes")])
+            print(await stores.runs.finish(run, success(), []))
+            await stores.close()
+        """,
+        tmp_path,
+    )
+
+    assert told.splitlines() == ["refused"] * 5 + ["running []", "[('other',)]", "kept"]
+
+
+def in_a_process(program: str, folder: Path) -> str:
+    """What it prints; a process of its own, since threads that do not end would keep it, and limits count for all."""
+    source = f"""
+import asyncio, resource, sys
+from langgraph.checkpoint.base import empty_checkpoint
+from orjson import dumps
+from agent_service.errors import SettingsError, StoreError
+from agent_service.store.opening import open_stores
+from agent_service.store.records import Event
+from tests.agent_service.builders import NOON, a_claim, a_run, a_thread, submit, success
+{textwrap.dedent(program)}
+asyncio.run(main({url_of(folder / "agent.db")!r}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
