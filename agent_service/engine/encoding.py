@@ -11,18 +11,68 @@ from langchain_core.messages import BaseMessage
 from langgraph.types import Interrupt, PregelTask, Send, StateSnapshot
 from pydantic import BaseModel
 
-# Dataclasses come to us: some of langgraph's are told otherwise than field by field.
-_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS
+# Dataclasses come to us: some of langgraph's are told otherwise than field by field.  So do numpy's arrays: orjson's
+# own option for them imports numpy, 20 MB of it, at the first object of any type that it does not know.
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+
+
+_DEEPEST = 200  # levels; orjson gives up at 254, and clients earlier
+_NUL = b"\\u0000"
 
 
 def encode(value: Any) -> bytes:
-    """JSON of whatever a graph's state may hold; what JSON does not know becomes its text."""
-    return orjson.dumps(value, default=_plain, option=_OPTIONS)
+    """JSON of whatever a graph's state may hold; what JSON does not know becomes its text.  Never raises."""
+    try:
+        told = orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except Exception:  # such as half a character, a number of 100 digits, or whatever an object raises when asked
+        return orjson.dumps(_harmless(value, 0), option=orjson.OPT_NON_STR_KEYS)
+    # No database keeps NUL characters as text.  (A backslash before the text u0000 looks like one, and survives.)
+    return told if _NUL not in told else orjson.dumps(_harmless(orjson.loads(told), 0))
+
+
+def _harmless(value: Any, depth: int) -> Any:
+    """The same, slowly, with whatever cannot be told replaced by something that can."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**64 else str(int(value))
+    if isinstance(value, str):
+        return _text(value)
+    if depth >= _DEEPEST:
+        return "(nested too deeply)"
+    if isinstance(value, Mapping):
+        return {_text(key): _harmless(each, depth + 1) for key, each in list(value.items())}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_harmless(each, depth + 1) for each in list(value)]
+    try:
+        return orjson.loads(orjson.dumps(value, option=_OPTIONS).replace(_NUL, b"\\ufffd"))
+    except Exception:
+        try:
+            plain = _plain(value)
+        except Exception:
+            return f"({type(value).__name__} that cannot be told)"
+        return _harmless(plain, depth + 1)
+
+
+def _text(value: Any) -> str:
+    """As text that UTF-8 and databases can hold."""
+    try:
+        text = value if type(value) is str else str(value)
+    except Exception:
+        return f"({type(value).__name__} that cannot be told)"
+    return text.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+
+
+def words_of(error: BaseException) -> tuple[str, str]:
+    """Its type and what it says, whatever it raises when asked."""
+    return type(error).__name__, _text(error)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump()
+    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+        return value.tolist()
     if isinstance(value, Interrupt):
         return interrupt_json(value)
     if isinstance(value, Send):
@@ -122,4 +172,4 @@ def _public(config: Any) -> Any:
     return {key: value for key, value in config.items() if not str(key).startswith("__") and key not in _OURS}
 
 
-_OURS = frozenset({"langgraph_auth_user", "langgraph_auth_user_id"})
+_OURS = frozenset({"langgraph_auth_user", "langgraph_auth_user_id", "run_began_at"})

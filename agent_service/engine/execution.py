@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import orjson
 from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.errors import GraphDrained
-from langgraph.runtime import RunControl
+from langgraph.errors import GraphDrained, NodeTimeoutError
 
-from agent_service.engine.encoding import encode, interrupt_json
+from agent_service.engine.encoding import encode, interrupt_json, words_of
 from agent_service.engine.graphs import Served
 from agent_service.engine.live import LiveStream
-from agent_service.engine.requests import Order, graph_config, input_of
+from agent_service.engine.passage import Passage
 from agent_service.engine.settings import EngineSettings
 from agent_service.engine.timing import NodeTimer, Tell
-from agent_service.engine.translating import Translator
+from agent_service.errors import StoreError
 from agent_service.store.ports import Checkpoints
 from agent_service.store.records import Ending, Run, RunStatus, Stop
 
 log = logging.getLogger("forescale.agent")
 
+_LAST_GRACE_SECONDS = 0.1
 _LONGEST_MESSAGE = 1000  # characters of an error that clients are told
 
 
@@ -44,15 +45,20 @@ class Halt(StrEnum):
         return cls(stop.value)
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """The run goes on elsewhere, from its last checkpoint; `is_clean`: it stopped between two steps."""
+_WEIGHTS = {None: 0, Halt.SHUTDOWN: 1, Halt.INTERRUPT: 2, Halt.ROLLBACK: 3, Halt.LOST: 4}
+"""A heavier reason takes the place of a lighter one: what was lost must not be written, whatever a user asked for."""
 
-    is_clean: bool
+
+class HandedOver:
+    """The run goes on elsewhere, from its last checkpoint."""
 
 
 class Lost(Exception):  # noqa: N818 - no error: a fact
     """The run is no longer ours; nothing may be written."""
+
+
+class _RunTimeout(Exception):  # noqa: N818 - clients are told its name
+    """The run's deadline, and not a TimeoutError that a node has raised."""
 
 
 class Execution:
@@ -67,22 +73,32 @@ class Execution:
         settings: EngineSettings,
         checkpoints: Checkpoints,
         scratch: InMemorySaver,
-        is_kept: bool,
         now: Callable[[], datetime],
         tell_node: Tell,
+        lease_ends: float,
     ) -> None:
-        """is_kept: whether the thread outlives the run, so that its checkpoints go to the store."""
-        self.run, self.stream = run, stream
-        self._served, self._settings, self._checkpoints, self._scratch = served, settings, checkpoints, scratch
-        self._is_kept, self._now = is_kept, now
-        self._order = Order.model_validate({**run.request, "assistant_id": run.assistant_id})
-        self._control = RunControl()
+        """lease_ends: on the replica's clock, when to stop relying on it; renewals put it off.
+
+        Raises ValueError for a request that cannot be read.
+        """
+        self.run, self.stream, self.lease_ends = run, stream, lease_ends
+        self.is_kept = not run.request.get("is_temporary", False)  # whether the thread outlives the run
+        self._settings, self._checkpoints, self._now = settings, checkpoints, now
+        self.passage = Passage(
+            run,
+            served,
+            saver=checkpoints.saver,
+            scratch=scratch,
+            is_kept=self.is_kept,
+            most_steps=settings.most_steps,
+        )
         self._halt: Halt | None = None
-        self._task: asyncio.Task[Any] | None = None
+        self._halted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_over = False
+        self.done = asyncio.Event()  # whatever was to be written is, or never will be
         self.is_rolled_back = False
         self.final: Run | None = None  # as it was written when it ended here
-        self._values: Any = None
+        self.abandoned: asyncio.Task[None] | None = None  # a graph that did not end when it was told to
         self.timer = NodeTimer(tell_node)
         self._callbacks: tuple[Any, ...] = ()
         self.error: str | None = None
@@ -92,168 +108,177 @@ class Execution:
         self._callbacks += callbacks
 
     def halt(self, why: Halt) -> None:
-        """Cut it short now; the first reason counts, but for a lost lease, which forbids everything else."""
-        if self._is_over or (self._halt is not None and why is not Halt.LOST):
-            return  # one reason is enough: a second would cancel the cleaning up after the first
-        self._halt = why
-        if self._task is not None:
-            self._task.cancel()
+        """Cut it short now.  Once it has come to an ending by itself, it has."""
+        if not self._is_over and _WEIGHTS[why] > _WEIGHTS[self._halt]:
+            self._halt = why
+            if not self._halted.done():
+                self._halted.set_result(None)
 
     def drain(self) -> None:
         """Stop before the next step."""
-        self._control.request_drain()
+        self.passage.control.request_drain()
 
     async def perform(self) -> Ending | HandedOver:
-        """Execute to an ending, from which on no halt counts any more; raises Lost when the lease was."""
-        self._task = asyncio.current_task()
-        try:
-            return await self._perform()
-        finally:
-            self._is_over = True
+        """Execute to an ending, from which on no halt counts any more.
 
-    async def _perform(self) -> Ending | HandedOver:
+        Raises Lost when the lease was; StoreError when checkpoints cannot be read or written, which is no fault of the
+        run's: somebody has to try again.
+        """
         self.stream.say("metadata", orjson.dumps({"run_id": self.run.run_id, "attempt": self.run.attempt}))
         try:
-            if self._halt is not None:
-                raise asyncio.CancelledError  # before it began
-            async with asyncio.timeout(self._settings.run_seconds):
-                await self._stream_graph()
-            ending = await self._success()
-        except asyncio.CancelledError:
-            return await self._halted()
-        except GraphDrained:
-            await self._save_scratch()
-            return HandedOver(is_clean=True)
-        except TimeoutError:
-            ending = await self._failure(
-                RunStatus.TIMEOUT, "RunTimeout", f"the run took longer than {self._settings.run_seconds:g} s"
-            )
-        except Exception as error:
-            if not isinstance(error, ValueError | TypeError | RuntimeError):
-                log.info("run %s ended with %s", self.run.run_id, type(error).__name__, exc_info=error)
-            ending = await self._failure(RunStatus.ERROR, type(error).__name__, str(error)[:_LONGEST_MESSAGE])
+            trouble = await self._walk()
+            if self._halt is not None and isinstance(trouble, asyncio.CancelledError):
+                return await self._cut_short()
+            if isinstance(trouble, GraphDrained):
+                async with self._soon():
+                    await self.passage.save_scratch()
+                return HandedOver()
+            return await self._ending(trouble)
         finally:
-            if not self._is_kept:
-                self._scratch.delete_thread(self.run.thread_id)
-        self._say_end(ending.status)
-        return ending
+            self._is_over = True
+            self.passage.forget()
 
-    async def _stream_graph(self) -> None:
-        order = self._order
-        translator = Translator(tuple(order.stream_mode))
-        modes: Any = translator.graph_modes()
-        config: Any = self._config()
-        graph_input = await self._input(config)
-        config["callbacks"] = [self.timer, *self._callbacks]
-        graph = self._served.kept if self._is_kept else self._served.scratch
-        stream = graph.astream(
-            graph_input,
-            config,
-            context=order.context,
-            stream_mode=modes,
-            interrupt_before=order.interrupt_before,
-            interrupt_after=order.interrupt_after,
-            durability=order.durability if self._is_kept else "exit",
-            control=self._control,
-            subgraphs=order.stream_subgraphs,
-        )
-        async for chunk in stream:
-            piece: Any = chunk if order.stream_subgraphs else ((), *chunk)
-            namespace, mode, payload = piece
-            if mode == "values" and not namespace:
-                self._values = payload
-            for name, data in translator.parts(namespace, mode, payload):
-                self.stream.say(name, data)
+    async def _walk(self) -> BaseException | None:
+        """Through the graph; None at its end, else what stopped it: CancelledError where a halt did.
 
-    def _config(self) -> dict[str, Any]:
-        run = self.run
-        return graph_config(
-            self._order.model_copy(update={"metadata": dict(run.metadata)}),
-            run_id=run.run_id,
-            thread_id=run.thread_id,
-            assistant_id=run.assistant_id,
-            graph_id=run.graph_id,
-            tenant=run.tenant,
-            most_steps=self._settings.most_steps,
-        )
+        The graph has a task of its own, since it may be deaf: a node that does not end when it is cancelled must keep
+        neither the run nor its slot.
+        """
+        if self._halt is not None:
+            return asyncio.CancelledError()
+        async with self._soon():
+            began_at = await self.passage.prepare(self._now())
+        ends_at = began_at + timedelta(seconds=self._settings.run_seconds)
+        graph = asyncio.create_task(self.passage.stream(self.stream.say, [self.timer, *self._callbacks]))
+        self.passage.control.is_driven_by(graph)
+        try:
+            left = max((ends_at - self._now()).total_seconds(), 0.0)
+            await asyncio.wait({graph, self._halted}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if graph.done():
+                return _trouble_of(graph)
+            self.drain()  # a node that swallows the cancellation must at least be the last
+            graph.cancel()
+            await asyncio.wait({graph}, timeout=self._settings.grace_seconds)
+        except asyncio.CancelledError:  # the event loop is being closed
+            graph.cancel()
+            raise
+        if not graph.done():
+            graph.cancel()  # once more: a driver may have swallowed the first, see loops.py
+            await asyncio.wait({graph}, timeout=min(self._settings.grace_seconds, _LAST_GRACE_SECONDS))
+        if not graph.done():
+            self._abandon(graph)
+        elif isinstance(_trouble_of(graph), StoreError) and self._halt is not Halt.LOST:
+            return _trouble_of(graph)
+        if self._halt is not None:
+            return asyncio.CancelledError()
+        return _RunTimeout(f"the run took longer than {self._settings.run_seconds:g} s")
 
-    async def _input(self, config: dict[str, Any]) -> Any:
-        """Nothing, where an earlier attempt has left a checkpoint to go on from; else what the caller gave."""
-        if self.run.attempt > 1:
-            place: Any = {"configurable": {"thread_id": self.run.thread_id, "checkpoint_ns": ""}}
-            known = await self._checkpoints.saver.aget_tuple(place)
-            if known is not None and known.metadata.get("run_id") == self.run.run_id:
-                if not self._is_kept:
-                    versions = known.checkpoint["channel_versions"]
-                    self._scratch.put(place, known.checkpoint, known.metadata, versions)
-                config["configurable"].pop("checkpoint_id", None)
-                return None
-        return input_of(self._order)
+    def _abandon(self, graph: asyncio.Task[None]) -> None:
+        self.abandoned = graph
+        graph.add_done_callback(_trouble_of)  # whatever it raises some time: nobody else asks
+        log.error(
+            "run %s was stopped, and a node of graph %s goes on after %g s; nodes must let a CancelledError pass",
+            self.run.run_id, self.run.graph_id, self._settings.grace_seconds,
+        )  # fmt: skip
+
+    async def _ending(self, trouble: BaseException | None) -> Ending:
+        if trouble is None:
+            try:
+                ending = await self._success()
+            except StoreError:
+                raise
+            except Exception as error:
+                trouble = error
+            else:
+                self._say_end(ending.status)
+                return ending
+        if isinstance(trouble, StoreError):
+            raise trouble
+        kind, message = words_of(trouble)
+        status = RunStatus.ERROR
+        if isinstance(trouble, _RunTimeout | NodeTimeoutError):
+            kind, status = kind.removeprefix("_"), RunStatus.TIMEOUT
+        elif not isinstance(trouble, ValueError | TypeError | RuntimeError):
+            log.info("run %s ended with %s", self.run.run_id, kind, exc_info=trouble)
+        told = {"error": kind, "message": message[:_LONGEST_MESSAGE]}
+        return self._failed(status, told, self._seen())
+
+    def give_up(self, words: str) -> Ending:
+        """It could not be executed, and is not to be tried again."""
+        self.stream.take_back_last()
+        # As if rolled back: it must end even where a rollback was asked for that cannot be done.
+        return replace(self._failed(RunStatus.ERROR, {"error": "RunLost", "message": words}), is_rolled_back=True)
+
+    def _failed(self, status: RunStatus, told: dict[str, str], values: bytes | None = None) -> Ending:
+        self.error = told["error"]
+        self.stream.say_last("error", encode(told))
+        self._say_end(status)
+        return Ending(status, self._now(), result=encode({"__error__": told}), values=values, error=told)
 
     async def _success(self) -> Ending:
-        values = self._values if isinstance(self._values, dict) else {"output": self._values}
-        if self._values is None:
-            values = {}
+        values = self.passage.values
+        if not isinstance(values, dict):
+            values = {} if values is None else {"output": values}
         pending = values.get("__interrupt__") or ()
         shown = {key: value for key, value in values.items() if key != "__interrupt__"}
-        interrupts = await self._interrupts() if pending or self._may_pause() else {}
+        interrupts = {}
+        if pending or self.passage.may_pause:
+            async with self._soon():
+                interrupts = await self.passage.interrupts()
         kept = encode(shown)
         result = encode({**shown, "__interrupt__": [interrupt_json(each) for each in pending]}) if pending else kept
         return Ending(RunStatus.SUCCESS, self._now(), result=result, values=kept, interrupts=interrupts)
 
-    def _may_pause(self) -> bool:
-        return bool(self._order.interrupt_before or self._order.interrupt_after or self._served.pauses)
-
-    async def _interrupts(self) -> dict[str, Any]:
-        """By task: what each asks; an empty list for one that merely stopped before or after a node."""
-        graph = self._served.kept if self._is_kept else self._served.scratch
-        snapshot = await graph.aget_state({"configurable": {"thread_id": self.run.thread_id}})
-        return {task.id: [interrupt_json(each) for each in task.interrupts] for task in snapshot.tasks}
-
-    async def _failure(self, status: RunStatus, kind: str, message: str) -> Ending:
-        self.error = kind
-        error = {"error": kind, "message": message}
-        self.stream.say("error", orjson.dumps(error))
-        return Ending(status, self._now(), result=orjson.dumps({"__error__": error}), values=self._seen(), error=error)
-
-    def _seen(self) -> bytes | None:
-        """The values that were reached, for a thread that stays."""
-        if not isinstance(self._values, dict):
-            return None
-        return encode({key: value for key, value in self._values.items() if key != "__interrupt__"})
-
-    async def _halted(self) -> Ending | HandedOver:
-        why = self._halt
-        if why is None:
-            raise asyncio.CancelledError  # the event loop's own: it is being closed
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-        match why:
+    async def _cut_short(self) -> Ending | HandedOver:
+        match self._halt:
             case Halt.LOST:
                 raise Lost
             case Halt.SHUTDOWN:
-                return HandedOver(is_clean=False)
+                if self.abandoned is None:
+                    async with self._soon():
+                        await self.passage.save_scratch()
+                return HandedOver()
             case Halt.ROLLBACK:
-                self.is_rolled_back = True
-                if self._is_kept:
-                    await self._checkpoints.roll_back(self.run.thread_id, self.run.run_id)
-                self._say_end(RunStatus.INTERRUPTED)
-                return Ending(RunStatus.INTERRUPTED, self._now())
+                return await self.roll_back()
             case _:
-                self._say_end(RunStatus.INTERRUPTED)
                 seen = self._seen()
-                return Ending(RunStatus.INTERRUPTED, self._now(), result=seen, values=seen)
+                interrupts: dict[str, Any] = {}
+                if self.is_kept and seen is not None:  # a thread that waited for a person may wait still
+                    async with self._soon():
+                        interrupts = {task: asked for task, asked in (await self.passage.interrupts()).items() if asked}
+                self._say_end(RunStatus.INTERRUPTED)
+                return Ending(RunStatus.INTERRUPTED, self._now(), result=seen, values=seen, interrupts=interrupts)
+
+    async def roll_back(self) -> Ending:
+        """Undo what the graph has kept; raises StoreError.  Whatever ending there was is taken back."""
+        if self.is_kept:
+            async with self._soon():
+                await self._checkpoints.roll_back(self.run.thread_id, self.run.run_id)
+        self.is_rolled_back = True
+        self.stream.take_back_last()
+        self._say_end(RunStatus.INTERRUPTED)
+        return Ending(RunStatus.INTERRUPTED, self._now(), is_rolled_back=True)
+
+    def _seen(self) -> bytes | None:
+        """The values that were reached, for a thread that stays."""
+        values = self.passage.values
+        if not isinstance(values, dict):
+            return None
+        return encode({key: value for key, value in values.items() if key != "__interrupt__"})
 
     def _say_end(self, status: RunStatus) -> None:
         self.stream.say_last("end", orjson.dumps({"run_id": self.run.run_id, "status": status.value}))
 
-    async def _save_scratch(self) -> None:
-        """A drained run of a temporary thread: what memory holds of it goes to the store, for the next replica."""
-        if self._is_kept:
-            return
-        place: Any = {"configurable": {"thread_id": self.run.thread_id, "checkpoint_ns": ""}}
-        known = self._scratch.get_tuple(place)
-        if known is not None:
-            versions = known.checkpoint["channel_versions"]
-            await self._checkpoints.saver.aput(place, known.checkpoint, known.metadata, versions)
+    @asynccontextmanager
+    async def _soon(self) -> AsyncIterator[None]:
+        """What is asked of checkpoints beside the graph has no deadline of the run's; a lease is long enough."""
+        try:
+            async with asyncio.timeout(self._settings.lease_seconds):
+                yield
+        except TimeoutError:
+            raise StoreError("checkpoints do not answer") from None
+
+
+def _trouble_of(graph: asyncio.Task[None]) -> BaseException | None:
+    """What it raised.  One that was cancelled by nobody has failed like any other."""
+    return asyncio.CancelledError() if graph.cancelled() else graph.exception()

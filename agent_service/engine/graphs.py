@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import StateGraph
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.graph import START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import TimeoutPolicy
 from pydantic import PydanticUserError
 
 from agent_service.errors import InvalidError, NotFoundError
@@ -31,6 +33,7 @@ class Served:
     kept: CompiledStateGraph[Any, Any, Any, Any]  # its checkpoints are in the store
     scratch: CompiledStateGraph[Any, Any, Any, Any]  # its checkpoints are in memory, for one run
     since: datetime
+    is_guarded: bool = False  # see GraphSource
 
     @property
     def assistant_id(self) -> str:
@@ -86,6 +89,8 @@ class GraphSource:
     builder: StateGraph[Any, Any, Any, Any]
     description: str = ""
     planner: str = "deterministic"
+    types: tuple[type, ...] = ()  # of its state, beside messages and plain data: what checkpoints may make again
+    is_guarded: bool = False  # only its own nodes may write its state: callers neither update it nor go to a node
 
 
 class Graphs:
@@ -101,6 +106,9 @@ class Graphs:
     ) -> None:
         """Compile them."""
         since = since or datetime.now(UTC)
+        types = [each for source in sources for each in source.types]
+        for saver in (kept, scratch):
+            _allow(saver, types)
         self.all = tuple(
             Served(
                 source.name,
@@ -109,13 +117,31 @@ class Graphs:
                 source.builder.compile(checkpointer=kept, name=source.name),
                 source.builder.compile(checkpointer=scratch, name=source.name),
                 since,
+                source.is_guarded,
             )
             for source in sources
         )
+        self.names = frozenset(served.name for served in self.all)
         self._known: Mapping[str, Served] = {
             **{served.name: served for served in self.all},
             **{served.assistant_id: served for served in self.all},
         }
+
+    def limit_nodes(self, seconds: float) -> None:
+        """Give every node that has no deadline this one.
+
+        On what was compiled, since builders are their owners'; and not as langgraph's deadline for a whole step, which
+        would not say which node was late.
+        """
+        for served in self.all:
+            for graph in (served.kept, served.scratch):
+                for name, node in graph.nodes.items():
+                    if node.timeout is None and name != START:
+                        node.timeout = TimeoutPolicy(run_timeout=seconds)
+                        try:
+                            graph.validate()
+                        except ValueError:  # it runs in a thread, which nobody can stop
+                            node.timeout = None
 
     def get(self, assistant: str) -> Served:
         """By graph name or assistant id; raises NotFoundError."""
@@ -133,3 +159,9 @@ class Graphs:
 
     def _names(self) -> str:
         return ", ".join(served.name for served in self.all)
+
+
+def _allow(saver: BaseCheckpointSaver[Any], types: list[type]) -> None:
+    """In place: every graph shares the saver, and what one may read back, the thread of another may hold."""
+    if types and isinstance(saver.serde, JsonPlusSerializer):
+        saver.serde = saver.serde.with_msgpack_allowlist(types)

@@ -41,6 +41,9 @@ class Meters:
     def finished(self, account: Account) -> None:
         """An execution is over: ended, handed over or lost."""
 
+    def unexecuted(self, run: Run) -> None:
+        """A run ended without being executed here: cancelled while it waited, or given up after it."""
+
     def node(self, name: str, seconds: float) -> None:
         """A node of a graph ended."""
 

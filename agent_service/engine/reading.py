@@ -10,7 +10,6 @@ from agent_service.engine.engine import Engine
 from agent_service.errors import NotFoundError
 from agent_service.store.records import Event, Run
 
-_LOOK_SECONDS = 1.0  # how often to look at a run that executes elsewhere, should its news be lost
 END = "end"
 
 
@@ -39,8 +38,8 @@ async def follow(engine: Engine, run: Run, after: int) -> AsyncIterator[list[Eve
             if engine.has_left:
                 raise LeftError
             is_here = engine.execution_of(run.run_id) is not None
-            patience = engine.settings.patience_seconds
-            rang = await heard(bell, patience if is_here else min(_LOOK_SECONDS, patience))
+            patience, look = engine.settings.patience_seconds, engine.settings.look_seconds
+            rang = await heard(bell, patience if is_here else min(look, patience))
             if not rang and time.monotonic() - spoke_at >= patience:
                 spoke_at = time.monotonic()
                 yield []
@@ -86,8 +85,8 @@ async def ended(engine: Engine, run: Run) -> AsyncIterator[Run | None]:
                 execution = here
             if engine.has_left:
                 raise LeftError
-            patience = engine.settings.patience_seconds
-            rang = await heard(bell, patience if here is not None else min(_LOOK_SECONDS, patience))
+            patience, look = engine.settings.patience_seconds, engine.settings.look_seconds
+            rang = await heard(bell, patience if here is not None else min(look, patience))
             if not rang and time.monotonic() - spoke_at >= patience:
                 spoke_at = time.monotonic()
                 yield None

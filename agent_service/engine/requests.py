@@ -117,9 +117,10 @@ def graph_config(
         "langgraph_auth_user_id": tenant,
     }
     steps = given.get("recursion_limit")
+    # Checkpoints carry the metadata: by its run_id a later attempt, or a rollback, finds what this run wrote.
     return {
         "configurable": configurable,
         "recursion_limit": min(steps, most_steps) if isinstance(steps, int) and steps > 0 else min(25, most_steps),
         "tags": [str(tag) for tag in given.get("tags") or []][:20],
-        "metadata": {"run_id": run_id, "thread_id": thread_id, "graph_id": graph_id, **dict(order.metadata)},
+        "metadata": {**dict(order.metadata), "run_id": run_id, "thread_id": thread_id, "graph_id": graph_id},
     }

@@ -64,10 +64,11 @@ async def update(
 ) -> dict[str, Any]:
     """Change the state as if nodes had written it, one superstep after the other; the new checkpoint.
 
-    Raises ConflictError while a run is active, InvalidError for what the graph refuses.
+    Raises ConflictError while a run is active, InvalidError for what the graph refuses.  Nothing keeps a run from
+    beginning meanwhile: one that does may go on from the state as it was, and then the change is no more than a branch
+    of the history.  That cannot be prevented without holding the thread, but it is not passed over in silence.
     """
-    if thread.status is ThreadStatus.BUSY:
-        raise ConflictError(f"thread {thread.thread_id} has a run that has not ended; wait for it or cancel it")
+    newest_run = await _newest_run_of_idle(engine, thread)
     served = graph_of(engine, thread)
     if served is None:
         raise InvalidError(
@@ -77,12 +78,26 @@ async def update(
         config = await served.kept.abulk_update_state(_config(thread, place), updates)
     except (InvalidUpdateError, ValueError, TypeError, KeyError) as error:
         raise InvalidError(f"the graph refuses this update: {error}") from error
+    if await _newest_run_of_idle(engine, thread) != newest_run:
+        raise ConflictError(
+            f"a run of thread {thread.thread_id} began while its state was changed, and may not have seen the change; "
+            "look at the state when it has ended, and repeat the change if it is missing"
+        )
     newest = await served.kept.aget_state({"configurable": {"thread_id": thread.thread_id}})
     interrupts = {
         task.id: [interrupt_json(each) for each in task.interrupts] for task in newest.tasks if task.interrupts
     }
     await engine.runs.set_values(thread.thread_id, thread.tenant, encode(newest.values), interrupts, engine.now())
     return dict(config["configurable"])
+
+
+async def _newest_run_of_idle(engine: Engine, thread: Thread) -> str | None:
+    """The id of the run that came last; raises ConflictError while one is active."""
+    known = await engine.runs.get_thread(thread.thread_id, thread.tenant)
+    if known.status is ThreadStatus.BUSY:
+        raise ConflictError(f"thread {thread.thread_id} has a run that has not ended; wait for it or cancel it")
+    newest = await engine.runs.list_runs(thread.thread_id, thread.tenant, limit=1)
+    return newest[0].run_id if newest else None
 
 
 def _config(thread: Thread, place: dict[str, Any]) -> Any:

@@ -10,14 +10,14 @@ import pytest
 
 from agent_service.store.checkpoints import MemoryCheckpoints
 from agent_service.store.memory import MemoryStore
-from agent_service.store.records import Ending, Event, Run
+from agent_service.store.records import Ending, Event, Finished, Run
 from tests.agent_service.serving import Parts, serving
 
 
 class SlowToEnd(MemoryStore):
     """Takes its time over endings."""
 
-    async def finish(self, run: Run, ending: Ending, events: Sequence[Event]) -> bool:
+    async def finish(self, run: Run, ending: Ending, events: Sequence[Event]) -> Finished:
         """See RunStore."""
         await asyncio.sleep(0.3)
         return await super().finish(run, ending, events)

@@ -108,3 +108,49 @@ def test_a_stream_goes_on_at_another_replica_when_its_own_leaves(database: str, 
     assert rest[-1].event == "end"
     ids = [int(part.id) for part in (*seen, *rest)]
     assert ids == sorted(set(ids))
+
+
+def test_a_replica_that_was_stopped_for_longer_than_its_lease_leaves_its_runs_to_who_took_them(
+    database: str, tmp_path: Path
+) -> None:
+    quick = ("--lease-seconds", "3")
+
+    async def stop_and_go_on(first: Process, second: Process) -> list[Any]:
+        async with (
+            asyncio.timeout(120),
+            get_client(url=url_of(first.port)) as one,
+            get_client(url=url_of(second.port)) as two,
+        ):
+            threads: list[Any] = [await one.threads.create() for _ in range(4)]
+            begun: list[Any] = [
+                await one.runs.create(
+                    thread["thread_id"], "steps", input={"seconds": NODE_SECONDS, "done": []}, durability="async"
+                )
+                for thread in threads
+            ]
+            first.handle.send_signal(signal.SIGSTOP)
+            try:
+                results = await asyncio.gather(*(two.runs.join(run["thread_id"], run["run_id"]) for run in begun))
+            finally:
+                first.handle.send_signal(signal.SIGCONT)
+            assert all(result["done"] == [*NODES] for result in results)
+            # It notices by itself, and is of use again.
+            late: Any = await one.threads.create()
+            assert (await one.runs.wait(late["thread_id"], "steps", input={"done": []}))["done"] == [*NODES]  # type: ignore[call-overload]
+            return [await two.runs.get(run["thread_id"], run["run_id"]) for run in begun]
+
+    with (
+        replica(database, tmp_path, *quick, name="one") as first,
+        replica(database, tmp_path, *quick, name="two") as second,
+    ):
+        ended = run_apart(stop_and_go_on(first, second))
+        first.handle.terminate()
+        assert first.handle.wait(30) == 0
+
+    assert {run["status"] for run in ended} == {"success"}
+    finished = [line for line in logged(tmp_path / "two.log") if line.get("event") == "run_finished"]
+    assert {line["attempt"] for line in finished} == {2}
+    given_up = [line for line in logged(tmp_path / "one.log") if "does not count" in str(line.get("body"))]
+    assert len(given_up) == len(ended)
+    counts = Counter(performed(tmp_path))
+    assert max(counts[(run["run_id"], node)] for run in ended for node in NODES) <= 2

@@ -1,0 +1,48 @@
+"""Takes runs from the store into free slots."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agent_service.engine.bells import heard
+from agent_service.engine.performing import Performer
+from agent_service.engine.replica import Replica
+
+
+class Claims:
+    """Of one replica."""
+
+    def __init__(self, replica: Replica, performer: Performer) -> None:
+        self._own, self._performer = replica, performer
+        self._work = asyncio.Event()
+
+    def wake(self) -> None:
+        """There may be work."""
+        self._work.set()
+
+    def slot_is_free(self) -> None:
+        """Of use only when somebody waits."""
+        if self._own.admission.runnable:
+            self._work.set()
+
+    async def claiming(self) -> None:
+        """A loop."""
+        while True:
+            await heard(self._work, self._own.settings.look_seconds)
+            self._work.clear()
+            await self.claim()
+
+    async def claim(self) -> None:
+        """As many as there are free slots; of graphs that are served here, since versions may differ in a fleet."""
+        own = self._own
+        while own.slots.free and not own.admission.is_draining:
+            free = own.slots.free
+            with own.slots.reserved(free):
+                claim, lease_ends = own.claim()
+                claimed = await own.runs.claim(claim, free, graphs=own.graphs.names)
+            mine = sum(run.accepted_by == own.name for run in claimed)
+            own.admission.dequeued(count=len(claimed), mine=mine)
+            for run in claimed:
+                self._performer.begin(run, lease_ends)
+            if len(claimed) < free:
+                return
