@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,13 @@ app = typer.Typer(
     help="The agent that is scaled, and that explains the scaling.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class KeepCheckpoints(StrEnum):
+    """See EngineSettings."""
+
+    ALL = "all"
+    LATEST = "latest"
 
 
 @app.command()
@@ -35,8 +43,17 @@ def serve(
         int | None, typer.Option(min=0, help="Runs that may wait before new ones get 429; default four for every slot.")
     ] = None,
     run_seconds: Annotated[float, typer.Option(help="Deadline of a run.")] = 600.0,
+    node_seconds: Annotated[
+        float | None, typer.Option(help="Deadline of every node that sets none of its own; default: its run's.")
+    ] = None,
     drain_seconds: Annotated[float, typer.Option(help="What runs get to end their step at SIGTERM.")] = 45.0,
     lease_seconds: Annotated[float, typer.Option(help="Silence after which another replica takes a run over.")] = 30.0,
+    thread_ttl_minutes: Annotated[
+        float | None, typer.Option(help="Threads that set no time to live are deleted after it; default: never.")
+    ] = None,
+    keep_checkpoints: Annotated[
+        KeepCheckpoints, typer.Option(help="Of a thread whose run ended well: all its history, or the latest state.")
+    ] = KeepCheckpoints.ALL,
     graph: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,6 +110,9 @@ def serve(
         slots=slots,
         queue_limit=queue_limit,
         run_seconds=run_seconds,
+        node_seconds=node_seconds,
+        thread_ttl_minutes=thread_ttl_minutes,
+        keep_checkpoints=keep_checkpoints.value,
         drain_seconds=drain_seconds,
         lease_seconds=lease_seconds,
         keys_file=keys_file,

@@ -62,13 +62,13 @@ def read_runs(lines: Iterable[str]) -> Iterator[FinishedRun | None]:
                 continue
             nodes = {str(name): float(seconds) for name, seconds in told["nodes_s"].items()}
             took, waited = float(told["duration_s"]), float(told["queue_wait_s"])
-            if not (math.isfinite(took) and math.isfinite(waited)):
+            if not all(map(math.isfinite, (took, waited, *nodes.values()))):
                 raise ValueError("not finite")
             # Nodes that ran side by side add up to more than the run took.
             outside = max(took - sum(nodes.values()), 0.0)
             parts = {**nodes, OUTSIDE: outside, QUEUE: waited}
             yield FinishedRun(str(told["run_id"]), str(told.get("graph", "")), took + waited, parts)
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             yield None
 
 
@@ -158,6 +158,7 @@ def _as_json(found: Ranking) -> dict[str, object]:
 def _print(found: Ranking) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     console = Console(highlight=False)
     console.print(f"The slowest {found.slow_runs} of {found.runs} runs took {found.threshold_seconds:.3f} s or more.")
@@ -173,8 +174,8 @@ def _print(found: Ranking) -> None:
     for spot in found.hotspots:
         bar = "█" * round(spot.share * 30)
         slow, usual = f"{spot.slow_mean_seconds:.3f} s", f"{spot.mean_seconds:.3f} s"
-        table.add_row(spot.node, f"{spot.share:.1%}", slow, usual, bar)
+        table.add_row(Text(spot.node), f"{spot.share:.1%}", slow, usual, bar)
     console.print(table)
-    console.print(f"Slowest: {', '.join(found.examples)}")
+    console.print(f"Slowest: {', '.join(found.examples)}", markup=False)
     if found.skipped_lines:
         console.print(f"{found.skipped_lines} lines could not be read.")

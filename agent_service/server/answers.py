@@ -15,6 +15,7 @@ from agent_service.engine.admission import OverloadedError
 from agent_service.errors import RefusedError
 from agent_service.store.records import Run, Thread
 
+_OURS = frozenset({"is_temporary", "is_stateless"})  # of a request, noted by us
 _SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -74,7 +75,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "updated_at": _instant(run.updated_at),
         "status": run.status.value,
         "metadata": run.metadata,
-        "kwargs": {key: value for key, value in run.request.items() if key != "is_temporary"},
+        "kwargs": {key: value for key, value in run.request.items() if key not in _OURS},
         "multitask_strategy": run.multitask.value,
     }
     if run.stop is not None:

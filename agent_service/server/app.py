@@ -28,7 +28,7 @@ def build_app(service: Service, settings: ServiceSettings, keys: Keys) -> Starle
             Guard,
             keys=keys,
             most_bytes=settings.most_body_bytes,
-            on_stranger=lambda: service.meters.rejected("auth"),
+            on_refused=lambda reason: _refused_at_the_door(service, reason),
         ),
     ]
     if settings.cors_origins:
@@ -50,6 +50,11 @@ def build_app(service: Service, settings: ServiceSettings, keys: Keys) -> Starle
     app.router.redirect_slashes = False  # the official client does not follow redirects
     app.state.service = service
     return app
+
+
+def _refused_at_the_door(service: Service, reason: str) -> None:
+    service.meters.arrived()
+    service.meters.rejected(reason)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -13,7 +12,6 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from langgraph.checkpoint.memory import InMemorySaver
 from prometheus_client import CollectorRegistry, Gauge, GCCollector, PlatformCollector, ProcessCollector
 
 from agent_service.engine.engine import Engine
@@ -25,16 +23,17 @@ from agent_service.models.settings import ModelSettings
 from agent_service.server import logs
 from agent_service.server.app import build_app
 from agent_service.server.catalogue import Catalogue
-from agent_service.server.front import Front, Phase
+from agent_service.server.front import Front
 from agent_service.server.keys import Keys
 from agent_service.server.metrics import PrometheusMeters, exposition
 from agent_service.server.part_metrics import ModelMeters, StoreMeters
 from agent_service.server.service import Service
 from agent_service.server.settings import ServiceSettings
-from agent_service.server.tracing import Traces, open_traces
+from agent_service.server.tracing import Traces, open_traces, parent_of
 from agent_service.server.webhooks import Webhooks
+from agent_service.store.checkpoints import TidySaver
 from agent_service.store.opening import Stores, open_stores
-from agent_service.store.records import Run
+from agent_service.store.records import Ending, Run, RunStatus
 
 log = logging.getLogger("forescale.agent")
 
@@ -67,7 +66,7 @@ class Assembly:
         kept = StoreMeters(self.registry)
         kept.watch(stores.checkpoints.saver)
         kept.watch_pool(stores.waiting)
-        scratch = InMemorySaver(serde=stores.checkpoints.saver.serde)
+        scratch = TidySaver(serde=stores.checkpoints.saver.serde)
         graphs = Graphs(catalogue.graphs, stores.checkpoints.saver, scratch)
         since = front.took("compile", since)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -88,6 +87,9 @@ class Assembly:
                 queue_limit=settings.queue_limit,
                 lease_seconds=settings.lease_seconds,
                 run_seconds=settings.run_seconds,
+                node_seconds=settings.node_seconds,
+                thread_ttl_minutes=settings.thread_ttl_minutes,
+                keep_checkpoints=settings.keep_checkpoints,
                 drain_seconds=settings.drain_seconds,
                 flush_seconds=_FLUSH_SECONDS[stores.kind],
                 keep_seconds=_KEEP_SECONDS[stores.kind],
@@ -98,20 +100,21 @@ class Assembly:
             companion=_Companion(self._traces, models),
             on_finished=webhooks.send,
         )
-        self.service = Service(engine, meters, webhooks, _info(graphs, stores.kind))
+        self.service = Service(engine, meters, webhooks, _info(graphs, stores.kind), self._traces)
         app = build_app(self.service, settings, self._keys)
-        await asyncio.to_thread(_rehearse, graphs)
+        await catalogue.rehearse()
+        await engine.rehearse()
         await engine.open()
         front.took("dry_run", since)
         front.seconds["ready"] = time.monotonic() - front.began_at
         _tell_start(self.registry, front.seconds)
-        gc.collect()
-        gc.freeze()  # what was loaded stays: no need to look at it again and again
+        # What was loaded stays: no need to look at it again and again, nor now, which would cost a tenth of a second.
+        gc.freeze()
         front.open(app, lambda accept: exposition(self.registry, accept), stores.runs.ping)
 
     async def drain(self) -> None:
         """Not ready any more; runs go to others."""
-        self._front.phase = Phase.DRAINING
+        self._front.leave()
         if self.service is not None:
             await self.service.engine.drain()
 
@@ -124,7 +127,7 @@ class Assembly:
             await self._catalogue.close()
         if self._stores is not None:
             await self._stores.close()
-        self._traces.close()
+        await self._traces.close()
 
 
 class _Companion:
@@ -143,11 +146,13 @@ class _Companion:
         self._traces.end(account)
         logs.log_finished(account)
 
-
-def _rehearse(graphs: Graphs) -> None:
-    """Draw every graph once: what langgraph does lazily is done before anybody waits for it."""
-    for served in graphs.all:
-        served.kept.get_graph()
+    def unexecuted(self, run: Run) -> None:
+        """See engine.Companion."""
+        parent = parent_of(run) or ("", "", "00")
+        ending = Ending(run.status, run.finished_at or run.updated_at)
+        error = None if run.status is RunStatus.INTERRUPTED else run.status.value
+        account = Account(run, ending, trace_id=parent[0], span_id=parent[1], trace_flags=parent[2], error=error)
+        logs.log_finished(account)
 
 
 def _info(graphs: Graphs, kind: str) -> dict[str, Any]:

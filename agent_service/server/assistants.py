@@ -14,14 +14,14 @@ from agent_service.engine.encoding import encode
 from agent_service.engine.graphs import Served
 from agent_service.errors import InvalidError
 from agent_service.server.answers import json_answer, selected
-from agent_service.server.service import body_of, parsed, service_of
+from agent_service.server.service import LARGEST, body_of, parsed, service_of, whole_number
 
 
 class _Search(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=10, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=LARGEST)
     graph_id: str | None = None
     name: str | None = None
     metadata: dict[str, Any] | None = None
@@ -54,7 +54,9 @@ async def get(request: Request) -> Response:
 async def get_graph(request: Request) -> Response:
     """Nodes and edges; xray: those of subgraphs too, so many levels deep."""
     xray = request.query_params.get("xray", "false").lower()
-    depth: bool | int = xray == "true" if not xray.isdigit() else int(xray)
+    depth: bool | int = xray == "true"
+    if xray not in ("true", "false"):
+        depth = whole_number(xray, 0, "xray")
     drawn = await run_in_threadpool(_served(request).kept.get_graph, xray=depth)
     return json_answer(encode(drawn.to_json()))
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import StateGraph
 
+from agent_service.assistant.answering.planner import ModelPlanner, Planner, RulePlanner
 from agent_service.assistant.graph import assistant_graph
-from agent_service.assistant.planner import ModelPlanner, Planner, RulePlanner
+from agent_service.assistant.looking.sources import Sources
 from agent_service.assistant.settings import AssistantSettings
-from agent_service.assistant.sources import Sources
 from agent_service.engine.graphs import GraphSource
 from agent_service.errors import SettingsError
 from agent_service.models.observer import ModelObserver
@@ -36,16 +37,28 @@ class Catalogue:
         """Raises SettingsError."""
         assistant = AssistantSettings.from_environment(environment)
         self._sources = Sources(assistant)
-        model = create_model(models, observer)
+        model = self._model = create_model(models, observer)
         planner: Planner = RulePlanner()
         if model is not None:
             planner = ModelPlanner(model, models.label, is_simulated=models.kind == SIMULATED)
         graph = assistant_graph(assistant, planner=planner, sources=self._sources)
-        self.graphs = (GraphSource(ASSISTANT, graph, _WORDS, planner=models.label), *loaded_graphs(settings.graphs))
+        ours = GraphSource(ASSISTANT, graph, _WORDS, planner=models.label, is_guarded=True)
+        self.graphs = (ours, *loaded_graphs(settings.graphs))
+
+    async def rehearse(self) -> None:
+        """Ask the assistant once what it can do: no source and no model is asked for that, and nothing of it stays."""
+        graph: Any = self.graphs[0].builder.compile(checkpointer=InMemorySaver(), name=ASSISTANT)
+        question = {"messages": [{"role": "user", "content": "help"}]}
+        config = {"configurable": {"thread_id": "rehearsal"}}
+        async for _ in graph.astream(question, config, stream_mode=["values", "updates", "messages"]):
+            pass
 
     async def close(self) -> None:
         """Give connections back."""
         await self._sources.close()
+        close = getattr(self._model, "close", None)  # of an endpoint's; the other kinds hold nothing
+        if close is not None:
+            await close()
 
 
 def loaded_graphs(targets: Mapping[str, str]) -> tuple[GraphSource, ...]:

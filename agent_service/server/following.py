@@ -6,6 +6,7 @@ Plain ASGI: both are on the path of every run.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import orjson
@@ -14,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from agent_service.engine.engine import Engine
 from agent_service.engine.reading import LeftError, ended, follow
 from agent_service.errors import NotFoundError
-from agent_service.store.records import Event, Run
+from agent_service.store.records import Event, Run, RunStatus
 
 Gone = Callable[[], Awaitable[None]]
 _HEARTBEAT = b": heartbeat\r\n\r\n"
@@ -82,13 +83,16 @@ def awaited(engine: Engine, run: Run, gone: Gone | None = None) -> Following:
 
 
 async def _frames(engine: Engine, run: Run, after: int, modes: frozenset[str]) -> AsyncIterator[bytes]:
+    spoke_at = time.monotonic()
     async for events in follow(engine, run, after):
-        if not events:
-            yield _HEARTBEAT
-            continue
         wanted = [event for event in events if not modes or _is_of(event, modes)]
         if wanted:
             yield b"".join(map(_frame, wanted))
+        elif not events or time.monotonic() - spoke_at >= engine.settings.patience_seconds:
+            yield _HEARTBEAT  # also while the run says only what was not asked for
+        else:
+            continue
+        spoke_at = time.monotonic()
 
 
 def _frame(event: Event) -> bytes:
@@ -103,13 +107,28 @@ def _is_of(event: Event, modes: frozenset[str]) -> bool:
     return name in modes or name in _ALWAYS or (name == "messages" and "messages-tuple" in modes)
 
 
+async def _without_result(engine: Engine, run: Run) -> bytes:
+    """Of a run that never had one, or whose result is not kept any more: what its thread holds, if that is the same."""
+    newest = await engine.runs.list_runs(run.thread_id, run.tenant, limit=1)
+    thread = await engine.runs.get_thread(run.thread_id, run.tenant)
+    is_newest = bool(newest) and newest[0].run_id == run.run_id
+    if run.status is RunStatus.INTERRUPTED or (run.status is RunStatus.SUCCESS and is_newest):
+        return thread.values or b"{}"
+    if run.status in (RunStatus.ERROR, RunStatus.TIMEOUT) and is_newest and thread.error is not None:
+        return orjson.dumps({"__error__": thread.error})
+    words = (
+        f"the result of run {run.run_id} ({run.status.value}) is not kept any more; the thread's history may hold it"
+    )
+    return orjson.dumps({"__error__": {"error": "ResultGone", "message": words}})
+
+
 async def _result(engine: Engine, run: Run) -> AsyncIterator[bytes]:
     try:
         async for found in ended(engine, run):
             if found is None:
                 yield b"\n"  # white space before JSON is allowed, and keeps proxies from cutting a slow run
             else:
-                yield found.result or b"{}"
+                yield found.result if found.result is not None else await _without_result(engine, found)
     except NotFoundError:
         gone = {"error": "RunGone", "message": f"run {run.run_id} was deleted or rolled back"}
         yield b"null" if run.stop is not None else orjson.dumps({"__error__": gone})

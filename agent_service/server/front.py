@@ -50,6 +50,10 @@ class Front:
         self._inner, self._scrape, self._check = inner, scrape, check
         self.phase = Phase.READY
 
+    def leave(self) -> None:
+        """Not ready any more."""
+        self.phase = Phase.DRAINING
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
         if scope["type"] == "lifespan":
@@ -67,7 +71,8 @@ class Front:
             await self._answer_ready(send)
         elif path == "/metrics" and self._scrape is not None:
             accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-            body, kind = self._scrape(accept)
+            wanted = "application/json" if b"format=json" in scope.get("query_string", b"") else accept
+            body, kind = self._scrape(wanted)
             await _answer(send, 200, body, {"content-type": kind})
         elif self._inner is None:
             await _answer(send, 503, {"detail": "starting; try again in a second"}, {"retry-after": "1"})

@@ -24,9 +24,9 @@ _OPEN = frozenset({"/ok", "/livez", "/readyz", "/startupz", "/metrics"})
 class Guard:
     """API keys and body sizes."""
 
-    def __init__(self, app: ASGIApp, keys: Keys, most_bytes: int, on_stranger: Callable[[], None]) -> None:
-        """on_stranger: called when a run was asked for without a key that is known."""
-        self._app, self._keys, self._most_bytes, self._on_stranger = app, keys, most_bytes, on_stranger
+    def __init__(self, app: ASGIApp, keys: Keys, most_bytes: int, on_refused: Callable[[str], None]) -> None:
+        """on_refused: called with auth or too_large when somebody asked for a run; it is demand all the same."""
+        self._app, self._keys, self._most_bytes, self._on_refused = app, keys, most_bytes, on_refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -37,14 +37,16 @@ class Guard:
         if self._keys.are_asked_for:
             owner = self._keys.owner_of(_key_in(headers))
             if owner is None:
-                if scope["method"] == "POST" and "/runs" in scope["path"]:
-                    self._on_stranger()
+                if _asks_for_a_run(scope):
+                    self._on_refused("auth")
                 words = "show an API key that is known here: x-api-key: KEY"
                 await refusal(401, words, {"WWW-Authenticate": "Bearer"})(scope, receive, send)
                 return
             scope["tenant"] = owner
         length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._most_bytes:
+            if _asks_for_a_run(scope):
+                self._on_refused("too_large")
             await self._too_large()(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
@@ -65,6 +67,10 @@ class Guard:
 
     def _too_large(self) -> ASGIApp:
         return refusal(413, f"the body is larger than {self._most_bytes} bytes")
+
+
+def _asks_for_a_run(scope: Scope) -> bool:
+    return scope["method"] == "POST" and str(scope["path"]).endswith(("/runs", "/runs/wait", "/runs/stream"))
 
 
 class TooLargeError(RefusedError):

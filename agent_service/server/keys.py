@@ -30,6 +30,9 @@ class Keys:
         self._of_file: Known = ()
         if file is not None:
             self._stamp, self._of_file = _read(file)
+            twice = {name for name, _ in self._given} & {name for name, _ in self._of_file}
+            if twice:
+                raise SettingsError(f"{file} and {KEYS_VARIABLE} both name {min(twice)}; give that key in one of them")
 
     @classmethod
     def load(cls, file: Path | None, environment: Mapping[str, str]) -> Keys:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from agent_service.engine.meters import Account, Meters
-from agent_service.store.records import QueueDepth
+from agent_service.store.records import QueueDepth, Run
 
 # The buckets that OpenTelemetry's GenAI conventions ask for.
 RUN_BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -50,9 +53,15 @@ class PrometheusMeters(Meters):
         self._seconds = histogram(
             "agent_run_duration_seconds", "From the start of a run to its end, without the queue", RUN_BUCKETS
         )
+        self._invocations = histogram(
+            "gen_ai_invoke_agent_duration_seconds", "The same, under the name of OpenTelemetry's GenAI conventions",
+            RUN_BUCKETS, ("gen_ai_agent_name",),
+        )  # fmt: skip
         self._waits = histogram("agent_run_queue_wait_seconds", "From being due to being taken up", WAIT_BUCKETS)
         self._nodes = histogram("agent_node_duration_seconds", "Of a node of a graph", CALL_BUCKETS, ("node",))
-        self._saturation = gauge("agent_saturation_ratio", "Runs in flight here and runnable everywhere, by slots here")
+        self._saturation = gauge(
+            "agent_saturation_ratio", "Runs in flight here and runnable ones that were accepted here, by slots"
+        )
         self._lag = histogram("agent_event_loop_lag_seconds", "By how much the event loop woke up late", _LAG_BUCKETS)
         self._draining = gauge("agent_draining", "1 while this replica shuts down")
         self._drained = counter("agent_runs_drained", "Runs handed to another replica between two steps")
@@ -60,7 +69,7 @@ class PrometheusMeters(Meters):
         self._attempts = histogram("agent_run_attempts", "Attempts of a run when it is taken up", (1, 2, 3, 4, 6, 8))
         self._webhooks = counter("agent_webhooks", "Webhooks by outcome", ("outcome",))
         self._foreign = _ForeignNames(registry, slots) if as_langgraph else None
-        for reason in ("queue_full", "draining", "auth", "invalid"):
+        for reason in ("queue_full", "draining", "auth", "invalid", "too_large"):
             self._rejected.labels(reason)  # a rate needs the zero before the first
 
     def arrived(self) -> None:
@@ -95,6 +104,12 @@ class PrometheusMeters(Meters):
         self._runs.labels(ending.status.value, planner, run.request.get("durability", "exit")).inc()
         exemplar = {"trace_id": account.trace_id} if account.trace_id else None
         self._seconds.observe(account.took_seconds, exemplar)
+        self._invocations.labels(run.graph_id).observe(account.took_seconds, exemplar)
+
+    def unexecuted(self, run: Run) -> None:
+        """See Meters."""
+        planner = self._planners.get(run.graph_id, "unknown")
+        self._runs.labels(run.status.value, planner, run.request.get("durability", "exit")).inc()
 
     def node(self, name: str, seconds: float) -> None:
         """See Meters."""
@@ -110,12 +125,12 @@ class PrometheusMeters(Meters):
 
     def waiting(self, depth: QueueDepth, *, runnable_seconds: float, blocked_seconds: float) -> None:
         """See Meters."""
-        self._waiting = depth.runnable
+        self._waiting = depth.mine_runnable
         self._depth.labels("runnable").set(depth.runnable)
         self._depth.labels("blocked").set(depth.blocked)
         self._oldest.labels("runnable").set(runnable_seconds)
         self._oldest.labels("blocked").set(blocked_seconds)
-        self._saturation.set((self._running + depth.runnable) / self._slots)
+        self._saturation.set((self._running + depth.mine_runnable) / self._slots)
         if self._foreign is not None:
             self._foreign.waiting(depth, runnable_seconds, blocked_seconds)
 
@@ -126,6 +141,24 @@ class PrometheusMeters(Meters):
     def webhook(self, outcome: str) -> None:
         """See Meters."""
         self._webhooks.labels(outcome).inc()
+
+
+def _queue_json(registry: CollectorRegistry) -> dict[str, Any]:
+    def value(name: str, **labels: str) -> float:
+        return registry.get_sample_value(name, labels) or 0.0
+
+    runnable, blocked = (value("agent_run_queue_depth", state=state) for state in ("runnable", "blocked"))
+    ages = [value("agent_run_queue_oldest_seconds", state=state) for state in ("runnable", "blocked")]
+    slots, running = value("agent_run_slots"), value("agent_runs_in_flight")
+    return {
+        "queue": {
+            "n_pending": int(runnable + blocked),
+            "n_running": int(running),
+            "pending_runs_wait_time_max_secs": max(ages) if runnable + blocked else None,
+            "pending_unblocked_runs_wait_time_max_secs": ages[0] if runnable else None,
+        },
+        "workers": {"max": int(slots), "active": int(running), "available": int(slots - running)},
+    }
 
 
 class _ForeignNames:
@@ -160,7 +193,9 @@ class _ForeignNames:
 
 
 def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
-    """What a scrape gets; exemplars only in OpenMetrics."""
+    """What a scrape gets; exemplars only in OpenMetrics.  JSON is LangGraph Server's own, for tools that read that."""
+    if accept == "application/json":
+        return orjson.dumps(_queue_json(registry)), accept
     if "application/openmetrics-text" in accept:
         return generate_openmetrics(registry), OPENMETRICS  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -15,19 +15,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
 from agent_service.errors import SettingsError
-from agent_service.server.front import Front, Phase
+from agent_service.server.front import Front
 from agent_service.server.keys import Keys
 from agent_service.server.settings import ServiceSettings
 
 log = logging.getLogger("forescale.agent")
 
+_KEEP_ALIVE_SECONDS = 75  # longer than load balancers keep a connection: whoever closes first must be them
 _FAREWELL_SECONDS = 5  # for connections, when every run has been ended or handed over
 
 
@@ -79,6 +80,8 @@ async def _live(settings: ServiceSettings, keys: Keys, announce: Callable[[str],
         timeout_graceful_shutdown=_FAREWELL_SECONDS,
         server_header=False,
         date_header=False,
+        ws="none",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
     )
     server = _Server(config, lambda: loop.call_soon_threadsafe(leave.set))
     serving = asyncio.create_task(_serve(server, settings))
@@ -86,20 +89,35 @@ async def _live(settings: ServiceSettings, keys: Keys, announce: Callable[[str],
     front.took("bind", began_at)
     assembly: Any = None
     try:
-        assembly = await _assembled(settings, keys, front)
+        assembly = await _unless_told_to_leave(_assembled(settings, keys, front), leave)
+        if assembly is None:
+            return 0  # nothing was accepted yet
         announce(f"http://{settings.host if ':' not in settings.host else f'[{settings.host}]'}:{server.port}")
         waiting = asyncio.create_task(leave.wait())
         await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         await assembly.drain()
     finally:
-        front.phase = Phase.DRAINING
+        front.leave()
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         if assembly is not None:
             await assembly.close()
     return 0
+
+
+async def _unless_told_to_leave(work: Coroutine[Any, Any, Any], leave: asyncio.Event) -> Any:
+    """What the work gives; None when a signal comes first, such as while a store does not answer."""
+    task, told = asyncio.create_task(work), asyncio.create_task(leave.wait())
+    await asyncio.wait({task, told}, return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if task.done():
+        return task.result()
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):  # how it breaks off is nobody's concern now
+        await task
+    return None
 
 
 async def _serve(server: _Server, settings: ServiceSettings) -> None:

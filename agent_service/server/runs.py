@@ -5,38 +5,59 @@ from __future__ import annotations
 import uuid
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from agent_service.engine import states
 from agent_service.engine.admission import DrainingError, OverloadedError
 from agent_service.engine.requests import Order
 from agent_service.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from agent_service.server.answers import json_answer, nothing, run_json, selected
 from agent_service.server.following import Gone, awaited, run_path, streamed
-from agent_service.server.service import Service, as_uuid, body_of, id_of, parsed, service_of, tenant_of
+from agent_service.server.guard import TooLargeError
+from agent_service.server.service import (
+    Service,
+    as_uuid,
+    body_of,
+    id_of,
+    parsed,
+    refuse_writing,
+    service_of,
+    tenant_of,
+    whole_number,
+)
 from agent_service.store.records import Run, RunStatus, Stop, Thread
+
+
+class _Many(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    status: Literal["pending", "running", "all"] | None = None
+    thread_id: uuid.UUID | None = None
+    run_ids: list[uuid.UUID] | None = None
 
 
 async def create(request: Request) -> Response:
     """Begin in the background."""
-    run, _ = await _accepted(request, await body_of(request))
+    run, _ = await _accepted(request)
     return json_answer(run_json(run), headers={"Content-Location": run_path(run)})
 
 
 async def wait(request: Request) -> ASGIApp:
     """Begin, and answer with the last values."""
-    run, order = await _accepted(request, await body_of(request))
+    run, order = await _accepted(request)
     service = service_of(request)
     return awaited(service.engine, run, _canceller(service, run, wanted=order.on_disconnect == "cancel"))
 
 
 async def stream(request: Request) -> ASGIApp:
     """Begin, and answer with events."""
-    run, order = await _accepted(request, await body_of(request))
+    run, order = await _accepted(request)
     service = service_of(request)
     gone = _canceller(service, run, wanted=order.on_disconnect == "cancel")
     return streamed(service.engine, run, 0, frozenset(), gone)
@@ -46,7 +67,7 @@ async def list_runs(request: Request) -> Response:
     """Newest first."""
     asked = request.query_params
     status = _status(asked.get("status"))
-    limit, offset = _number(asked.get("limit"), 10, "limit"), _number(asked.get("offset"), 0, "offset")
+    limit, offset = whole_number(asked.get("limit"), 10, "limit"), whole_number(asked.get("offset"), 0, "offset")
     found = await service_of(request).runs.list_runs(
         id_of(request, "thread_id"), tenant_of(request), status=status, limit=min(limit, 1000), offset=offset
     )
@@ -84,17 +105,16 @@ async def cancel(request: Request) -> ASGIApp:
 
 async def cancel_many(request: Request) -> Response:
     """Stop all of a status, or some of a thread."""
-    service, tenant, body = service_of(request), tenant_of(request), await body_of(request)
-    stop = _action(request)
-    wanted = body.get("status")
-    if wanted is not None:
-        status = None if wanted == "all" else _status(wanted)
-        found = await service.runs.active_runs(tenant, status)
-    else:
-        thread_id = as_uuid(body.get("thread_id"), "thread_id")
-        ids = {as_uuid(each, "run_ids") for each in body.get("run_ids") or ()}
+    service, tenant = service_of(request), tenant_of(request)
+    asked, stop = parsed(_Many, await body_of(request)), _action(request)
+    if asked.status is not None:
+        found = await service.runs.active_runs(tenant, None if asked.status == "all" else RunStatus(asked.status))
+    elif asked.thread_id is not None and asked.run_ids:
+        thread_id, ids = str(asked.thread_id), set(map(str, asked.run_ids))
         found = [run for run in await service.runs.active_runs(tenant) if run.thread_id == thread_id]
         found = [run for run in found if run.run_id in ids]
+    else:
+        raise InvalidError("say which runs: status (pending, running, all), or thread_id with run_ids")
     if not found:
         raise NotFoundError("no run of those is pending or running; there is nothing to cancel")
     for run in found:
@@ -112,17 +132,20 @@ async def delete(request: Request) -> Response:
     return nothing()
 
 
-async def _accepted(request: Request, body: dict[str, Any]) -> tuple[Run, Order]:
+async def _accepted(request: Request) -> tuple[Run, Order]:
     """Raises RefusedError.  Counted before anything else is looked at: what is refused was demand too."""
     service = service_of(request)
     service.meters.arrived()
     try:
-        return await _submitted(request, service, body)
+        return await _submitted(request, service, await body_of(request))
     except DrainingError:
         service.meters.rejected("draining")
         raise
     except OverloadedError:
         service.meters.rejected("queue_full")
+        raise
+    except TooLargeError:
+        service.meters.rejected("too_large")
         raise
     except RefusedError:
         service.meters.rejected("invalid")
@@ -137,6 +160,9 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
     given = request.path_params.get("thread_id")
     thread_id = str(uuid.uuid4()) if given is None else as_uuid(given, "thread_id")
     is_temporary = given is None and order.on_completion == "delete"
+    if order.command is not None and (order.command.get("goto") or order.command.get("update")):
+        refuse_writing(service, served.name)
+    await _check_checkpoint(service, thread_id if given is not None else None, tenant, order)
     new_thread = None
     if given is None or order.if_not_exists == "create":
         new_thread = Thread(thread_id, tenant, now, now, is_temporary=is_temporary)
@@ -149,14 +175,35 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
         created_at=now,
         updated_at=now,
         not_before=now + timedelta(seconds=order.after_seconds),
-        request={**order.kept(), "is_temporary": is_temporary},
-        metadata={**order.metadata, "planner": served.planner},
+        request={**order.kept(), "is_temporary": is_temporary, "is_stateless": given is None},
+        metadata={
+            **order.metadata,
+            "planner": served.planner,
+            "graph_id": served.name,
+            "assistant_id": served.assistant_id,
+        },
         multitask=order.multitask_strategy,
         idempotency_key=_idempotency_key(request),
-        traceparent=request.headers.get("traceparent"),
+        traceparent=service.traces.accept(served.name, request.headers.get("traceparent")),
     )
     found = await service.engine.submit(run, new_thread=new_thread, strategy=order.multitask_strategy)
     return found.run, order
+
+
+async def _check_checkpoint(service: Service, thread_id: str | None, tenant: str, order: Order) -> None:
+    """A run from a checkpoint that is not there would begin from nothing, and put that in the thread's place."""
+    place, configurable = order.checkpoint or {}, order.config.get("configurable")
+    checkpoint_id = order.checkpoint_id or place.get("checkpoint_id")
+    if checkpoint_id is None and isinstance(configurable, dict):
+        checkpoint_id = configurable.get("checkpoint_id")
+    if checkpoint_id is None:
+        return
+    if thread_id is None:
+        raise InvalidError("checkpoint_id: a run without a thread has no checkpoints to begin from")
+    thread = await service.runs.get_thread(thread_id, tenant)
+    at = {"checkpoint_id": str(checkpoint_id), "checkpoint_ns": str(place.get("checkpoint_ns") or "")}
+    if await states.snapshot(service.engine, thread, at) is None:
+        raise NotFoundError(f"thread {thread_id} has no checkpoint {checkpoint_id}")
 
 
 def _canceller(service: Service, run: Run, *, wanted: bool) -> Gone | None:
@@ -187,11 +234,12 @@ async def _known(request: Request) -> Run:
 
 
 def _last_seen(request: Request) -> int:
-    text = request.headers.get("last-event-id", "0")
-    try:
-        return max(int(text), 0)  # -1 asks for everything
-    except ValueError:
-        raise InvalidError(f"Last-Event-ID {text[:40]!r} is not a number that a stream of ours has shown") from None
+    text = request.headers.get("last-event-id", "0").strip()
+    if text == "-1":  # asks for everything
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 17):
+        raise InvalidError(f"Last-Event-ID {text[:40]!r} is not a number that a stream of ours has shown")
+    return int(text)
 
 
 def _idempotency_key(request: Request) -> str | None:
@@ -216,14 +264,6 @@ def _status(text: Any) -> RunStatus | None:
         return RunStatus(text)
     except ValueError:
         raise InvalidError(f"status {text!r} is none of {', '.join(RunStatus)}") from None
-
-
-def _number(text: str | None, default: int, name: str) -> int:
-    if not text:
-        return default
-    if not text.isdigit():
-        raise InvalidError(f"{name} must be a whole number, 0 or more")
-    return int(text)
 
 
 def _flag(request: Request, name: str) -> bool:

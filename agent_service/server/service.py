@@ -14,11 +14,15 @@ from starlette.requests import Request
 from agent_service.engine.engine import Engine
 from agent_service.engine.graphs import Graphs
 from agent_service.engine.meters import Meters
-from agent_service.errors import InvalidError
+from agent_service.errors import ForbiddenError, InvalidError
+from agent_service.server.tracing import Traces
 from agent_service.server.webhooks import Webhooks
 from agent_service.store.ports import Checkpoints, RunStore
 
 _T = TypeVar("_T", bound=BaseModel)
+
+_MOST_LEVELS = 64
+LARGEST = 2**31 - 1  # of a number of things that a database is asked for or told to skip
 
 
 @dataclass(slots=True)
@@ -29,6 +33,7 @@ class Service:
     meters: Meters
     webhooks: Webhooks
     info: Mapping[str, Any] = field(default_factory=dict)
+    traces: Traces = field(default_factory=Traces)
 
     @property
     def graphs(self) -> Graphs:
@@ -68,7 +73,42 @@ async def body_of(request: Request) -> dict[str, Any]:
         raise InvalidError(f"the body is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise InvalidError("the body must be a JSON object")
+    _check_text_and_depth(raw, found)
     return found
+
+
+def _check_text_and_depth(raw: bytes, found: Any) -> None:
+    """What a store or a serializer could not give back is refused here, before it is kept."""
+    may_hold_nul = b"\\u0000" in raw
+    if not may_hold_nul and raw.count(b"{") + raw.count(b"[") <= _MOST_LEVELS:
+        return
+    level: list[Any] = [found]
+    for _ in range(_MOST_LEVELS):
+        inside: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inside += each.keys()
+                inside += each.values()
+            elif isinstance(each, list):
+                inside += each
+            elif isinstance(each, str) and "\0" in each:
+                raise InvalidError("the body holds a NUL character, which a database cannot keep; leave it out")
+        if not inside:
+            return
+        level = inside
+    raise InvalidError(f"the body is nested more than {_MOST_LEVELS} levels deep")
+
+
+def refuse_writing(service: Service, graph_id: object) -> None:
+    """Raises ForbiddenError for a graph whose state only its own nodes may write."""
+    if not isinstance(graph_id, str):
+        return
+    served = next((each for each in service.graphs.all if graph_id in (each.name, each.assistant_id)), None)
+    if served is not None and served.is_guarded:
+        raise ForbiddenError(
+            f"{served.name} takes messages, and decisions on what it proposes; its state cannot be written, nor its "
+            "nodes be called"
+        )
 
 
 def parsed(kind: type[_T], body: Any) -> _T:
@@ -78,6 +118,15 @@ def parsed(kind: type[_T], body: Any) -> _T:
     except ValidationError as error:
         found = [f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()[:3]]
         raise InvalidError("the request cannot be used: " + "; ".join(found)) from error
+
+
+def whole_number(text: str | None, default: int, name: str) -> int:
+    """Of a query; raises InvalidError."""
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 11 and int(text) <= LARGEST):
+        raise InvalidError(f"{name} must be a whole number from 0 to {LARGEST}")
+    return int(text)
 
 
 def id_of(request: Request, name: str) -> str:

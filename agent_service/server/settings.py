@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from agent_service.errors import SettingsError
 
@@ -25,8 +26,11 @@ class ServiceSettings:
     slots: int = 32
     queue_limit: int | None = None
     run_seconds: float = 600.0
+    node_seconds: float | None = None  # None: a node may take as long as its run
     drain_seconds: float = 45.0
     lease_seconds: float = 30.0
+    thread_ttl_minutes: float | None = None  # None: threads stay until they are deleted
+    keep_checkpoints: Literal["all", "latest"] = "all"
     keys_file: Path | None = None
     allow_anonymous: bool = False
     cors_origins: tuple[str, ...] = ()

@@ -5,11 +5,14 @@ Those conventions are in development; what they ask for of prompts and answers i
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
+from langgraph.errors import GraphBubbleUp
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -19,20 +22,32 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from agent_service.engine.meters import Account
-from agent_service.server.tracing import Traces, parent_of
+from agent_service.server.tracing import Traces, parent_in, parent_of
 from agent_service.store.records import Run, RunStatus
 
 _SERVICE = "forescale-agent"
+_FAREWELL_SECONDS = 3.0
 
 
 class Spans(Traces):
     """Ids and spans."""
 
     def __init__(self, processor: SpanProcessor) -> None:
-        self._provider = TracerProvider(resource=Resource.create({"service.name": _SERVICE}))
+        # Shut down by close(), which has a limit; at exit it would wait for a collector that is away.
+        self._provider = TracerProvider(resource=Resource.create({"service.name": _SERVICE}), shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("forescale.agent")
         self._open: dict[str, Span] = {}
+
+    def accept(self, graph: str, traceparent: str | None) -> str:
+        """Where the caller has no trace, one begins here: the queue and every attempt of the run belong to it."""
+        if traceparent is not None and parent_in(traceparent) is not None:
+            return traceparent
+        with self._tracer.start_as_current_span(
+            f"accept {graph}", otel_context.Context(), SpanKind.SERVER, {"gen_ai.agent.name": graph}
+        ) as span:
+            told = span.get_span_context()
+        return f"00-{trace.format_trace_id(told.trace_id)}-{trace.format_span_id(told.span_id)}-{told.trace_flags:02x}"
 
     def begin(self, run: Run) -> tuple[tuple[Any, ...], Account]:
         """A span under the caller's; a later attempt is a sibling, so that one trace tells of both replicas."""
@@ -80,9 +95,11 @@ class Spans(Traces):
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 
-    def close(self) -> None:
-        """Send what is on its way."""
-        self._provider.shutdown()
+    async def close(self) -> None:
+        """Send what is on its way, for a moment; in a thread that does not keep the process when nobody takes it."""
+        thread = threading.Thread(target=self._provider.shutdown, daemon=True)
+        thread.start()
+        await asyncio.to_thread(thread.join, _FAREWELL_SECONDS)
 
 
 class NodeSpans(BaseCallbackHandler):
@@ -93,6 +110,7 @@ class NodeSpans(BaseCallbackHandler):
     def __init__(self, tracer: trace.Tracer, parent: Span) -> None:
         self._tracer, self._root = tracer, parent
         self._open: dict[UUID, Span] = {}
+        self._above: dict[UUID, UUID | None] = {}  # of what has no span of its own, such as the graph inside a node
 
     def on_chain_start(
         self,
@@ -108,6 +126,8 @@ class NodeSpans(BaseCallbackHandler):
         node = (metadata or {}).get("langgraph_node")
         if node is not None and told.get("name") == node:
             self._start(run_id, parent_run_id, str(node), {})
+        else:
+            self._above[run_id] = parent_run_id
 
     def on_chat_model_start(
         self, serialized: Any, messages: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **told: Any
@@ -150,7 +170,8 @@ class NodeSpans(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Not well."""
         span = self._open.get(run_id)
-        if span is not None:
+        # A node that asks a person, is drained or is cancelled has not failed.
+        if span is not None and not isinstance(error, GraphBubbleUp | asyncio.CancelledError):
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(Status(StatusCode.ERROR))
         self._end(run_id)
@@ -159,11 +180,14 @@ class NodeSpans(BaseCallbackHandler):
     on_llm_error = on_chain_error
 
     def _start(self, run_id: UUID, parent_run_id: UUID | None, name: str, attributes: dict[str, str]) -> None:
-        above = self._open.get(parent_run_id) if parent_run_id is not None else None
-        inside = trace.set_span_in_context(above or self._root)
+        above = parent_run_id
+        while above is not None and above not in self._open:
+            above = self._above.get(above)
+        inside = trace.set_span_in_context(self._root if above is None else self._open[above])
         self._open[run_id] = self._tracer.start_span(name, inside, SpanKind.INTERNAL, attributes)
 
     def _end(self, run_id: UUID) -> None:
+        self._above.pop(run_id, None)
         span = self._open.pop(run_id, None)
         if span is not None:
             span.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,8 +16,19 @@ from starlette.routing import Route
 
 from agent_service.engine import states
 from agent_service.engine.encoding import encode, snapshot_json
+from agent_service.errors import InvalidError, RefusedError
 from agent_service.server.answers import json_answer, nothing, selected, thread_json
-from agent_service.server.service import Service, as_uuid, body_of, id_of, parsed, service_of, tenant_of
+from agent_service.server.service import (
+    LARGEST,
+    Service,
+    as_uuid,
+    body_of,
+    id_of,
+    parsed,
+    refuse_writing,
+    service_of,
+    tenant_of,
+)
 from agent_service.store.records import SORT_KEYS, Thread, ThreadQuery, ThreadStatus
 
 _MOST_FOUND = 1000
@@ -33,7 +45,23 @@ def _minutes(value: object) -> object:
 
 
 Minutes = Annotated[Annotated[float, Field(gt=0, le=_LONGEST_TTL)] | None, BeforeValidator(_minutes)]
-Place = Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})]
+Json = Annotated[dict[str, Any], BeforeValidator(lambda given: given or {})]
+
+
+class _Checkpoint(_Body):
+    checkpoint_id: str | None = None
+    checkpoint_ns: Annotated[str, BeforeValidator(lambda given: given or "")] = ""
+
+
+def _checkpoint_id(value: object) -> object:
+    """Of an id, a checkpoint, or a configuration that holds one."""
+    if not isinstance(value, dict):
+        return value
+    inside = value.get("configurable", value)
+    return inside.get("checkpoint_id") if isinstance(inside, dict) else value
+
+
+Checkpoint = Annotated[_Checkpoint, BeforeValidator(lambda given: given or {})]
 
 
 class _Update(_Body):
@@ -47,7 +75,7 @@ class _Superstep(_Body):
 
 class _Creation(_Body):
     thread_id: uuid.UUID | None = None
-    metadata: Place = Field(default_factory=dict)
+    metadata: Json = Field(default_factory=dict)
     if_exists: Literal["raise", "do_nothing"] | None = None
     ttl: Minutes = None
     graph_id: str | None = None
@@ -55,16 +83,16 @@ class _Creation(_Body):
 
 
 class _Change(_Body):
-    metadata: Place = Field(default_factory=dict)
+    metadata: Json = Field(default_factory=dict)
     ttl: Minutes = None
 
 
 class _Search(_Body):
     limit: int = Field(default=10, ge=1, le=_MOST_FOUND)
-    offset: int = Field(default=0, ge=0)
+    offset: int = Field(default=0, ge=0, le=LARGEST)
     status: ThreadStatus | None = None
-    metadata: Place = Field(default_factory=dict)
-    values: Place = Field(default_factory=dict)
+    metadata: Json = Field(default_factory=dict)
+    values: Json = Field(default_factory=dict)
     ids: list[uuid.UUID] | None = None
     sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] | None = None
     sort_order: Literal["asc", "desc"] | None = None
@@ -72,19 +100,19 @@ class _Search(_Body):
 
 
 class _StateChange(_Update):
-    checkpoint: Place = Field(default_factory=dict)
+    checkpoint: Checkpoint = Field(default_factory=_Checkpoint)
     checkpoint_id: str | None = None
 
 
 class _Past(_Body):
     limit: int = Field(default=10, ge=1, le=_MOST_FOUND)
-    before: str | dict[str, Any] | None = None
+    before: Annotated[str | None, BeforeValidator(_checkpoint_id)] = None
     metadata: dict[str, Any] | None = None
-    checkpoint: Place = Field(default_factory=dict)
+    checkpoint: Checkpoint = Field(default_factory=_Checkpoint)
 
 
 class _AtCheckpoint(_Body):
-    checkpoint: Place = Field(default_factory=dict)
+    checkpoint: Checkpoint = Field(default_factory=_Checkpoint)
     subgraphs: bool = False
 
 
@@ -102,10 +130,17 @@ async def create(request: Request) -> Response:
         ttl_minutes=asked.ttl,
         expires_at=None if asked.ttl is None else now + timedelta(minutes=asked.ttl),
     )
+    if asked.supersteps:
+        refuse_writing(service, metadata.get("graph_id"))
     thread = await service.runs.create_thread(thread, may_exist=asked.if_exists == "do_nothing")
     if asked.supersteps:
         steps = [[StateUpdate(each.values, each.as_node) for each in step.updates] for step in asked.supersteps]
-        await states.update(service.engine, thread, {}, steps)
+        try:
+            await states.update(service.engine, thread, {}, steps)
+        except RefusedError:
+            if thread.created_at == now:  # made a moment ago, and not as it was asked for: not made at all
+                await service.runs.delete_thread(thread.thread_id, thread.tenant)
+            raise
         thread = await service.runs.get_thread(thread.thread_id, thread.tenant)
     return json_answer(thread_json(thread))
 
@@ -134,7 +169,7 @@ async def delete(request: Request) -> Response:
     """With its runs, their events and its state."""
     service, thread_id = service_of(request), id_of(request, "thread_id")
     await service.runs.delete_thread(thread_id, tenant_of(request))
-    await service.checkpoints.delete_thread(thread_id)
+    await service.checkpoints.delete_threads([thread_id])
     return nothing()
 
 
@@ -178,6 +213,8 @@ async def count(request: Request) -> Response:
 async def get_state(request: Request) -> Response:
     """Now, or at the checkpoint in the path."""
     checkpoint_id = request.path_params.get("checkpoint_id")
+    if checkpoint_id is not None and "\0" in checkpoint_id:
+        raise InvalidError("that is no checkpoint's id")
     place = {} if checkpoint_id is None else {"checkpoint_id": checkpoint_id}
     subgraphs = request.query_params.get("subgraphs", "").lower() == "true"
     return await _state(request, place, subgraphs, request.query_params.getlist("select"))
@@ -186,13 +223,16 @@ async def get_state(request: Request) -> Response:
 async def get_state_at(request: Request) -> Response:
     """At the checkpoint in the body."""
     asked = parsed(_AtCheckpoint, await body_of(request))
-    return await _state(request, asked.checkpoint, asked.subgraphs, [])
+    return await _state(request, asked.checkpoint.model_dump(), asked.subgraphs, [])
 
 
 async def update_state(request: Request) -> Response:
     """As if a node had written it."""
     service, thread, asked = service_of(request), await _known(request), parsed(_StateChange, await body_of(request))
-    place = asked.checkpoint if asked.checkpoint_id is None else {"checkpoint_id": asked.checkpoint_id}
+    refuse_writing(service, thread.metadata.get("graph_id"))
+    place = asked.checkpoint.model_dump()
+    if asked.checkpoint_id is not None:
+        place["checkpoint_id"] = asked.checkpoint_id
     written = await states.update(service.engine, thread, place, [[StateUpdate(asked.values, asked.as_node)]])
     checkpoint = {key: written.get(key) for key in ("thread_id", "checkpoint_ns", "checkpoint_id")}
     return json_answer(
@@ -208,18 +248,23 @@ async def get_history(request: Request) -> Response:
         )
     else:
         asked = parsed(_Past, await body_of(request))
-    before = asked.before
-    if isinstance(before, dict):
-        before = (before.get("configurable") or before).get("checkpoint_id")
     found = await states.history(
         service_of(request).engine,
         await _known(request),
-        asked.checkpoint,
+        asked.checkpoint.model_dump(),
         limit=asked.limit,
-        before=before,
-        metadata=asked.metadata,
+        before=asked.before,
+        metadata=_searchable(asked.metadata),
     )
     return json_answer(encode([snapshot_json(each) for each in found]))
+
+
+def _searchable(metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Checkpoints are searched by plain names: anything else a database would take for something it is not."""
+    odd = [key for key in metadata or {} if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", key)]
+    if odd:
+        raise InvalidError(f"metadata {odd[0][:40]!r} is no name to search by; use letters, digits, and _ . -")
+    return metadata
 
 
 async def _state(request: Request, place: dict[str, Any], subgraphs: bool, select: Sequence[str]) -> Response:

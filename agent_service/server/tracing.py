@@ -26,6 +26,12 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 class Traces:
     """Ids only: for logs and exemplars."""
 
+    def accept(self, graph: str, traceparent: str | None) -> str:
+        """What is kept with a run: the caller's traceparent, or one of ours, so that all its attempts are one trace."""
+        if traceparent is not None and parent_in(traceparent) is not None:
+            return traceparent
+        return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+
     def begin(self, run: Run) -> tuple[tuple[Any, ...], Account]:
         """See Companion."""
         parent = parent_of(run)
@@ -36,14 +42,22 @@ class Traces:
     def end(self, account: Account) -> None:
         """See Companion."""
 
-    def close(self) -> None:
+    def unexecuted(self, run: Run) -> None:
+        """See Companion."""
+
+    async def close(self) -> None:
         """Nothing is on its way."""
 
 
-def parent_of(run: Run) -> tuple[str, str, str] | None:
-    """Trace id, span id and flags that the caller sent; None for anything that is not a traceparent."""
-    found = _TRACEPARENT.fullmatch(run.traceparent or "")
+def parent_in(traceparent: str) -> tuple[str, str, str] | None:
+    """Trace id, span id and flags; None for anything that is not a traceparent."""
+    found = _TRACEPARENT.fullmatch(traceparent)
     return None if found is None else (found[1], found[2], found[3])
+
+
+def parent_of(run: Run) -> tuple[str, str, str] | None:
+    """What is kept with the run."""
+    return parent_in(run.traceparent or "")
 
 
 def open_traces(environment: Mapping[str, str] = os.environ) -> Traces:

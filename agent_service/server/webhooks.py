@@ -8,14 +8,14 @@ import logging
 import socket
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from agent_service.engine.meters import Meters
 from agent_service.errors import InvalidError
 from agent_service.server.answers import run_json
-from agent_service.store.records import Run
+from agent_service.store.records import Run, Stop
 
 log = logging.getLogger("forescale.agent")
 
@@ -39,16 +39,14 @@ class Webhooks:
         """Raises InvalidError for a webhook that would not be called."""
         if url is None:
             return
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidError("webhook must be an http or https URL")
-        if not self._allows(parts.hostname, parts.port):
+        parts = _parts_of(url)
+        if not self._allows(parts.hostname or "", parts.port):
             raise InvalidError(f"webhooks to {parts.hostname} are not allowed here; ask for it in AGENT_WEBHOOK_HOSTS")
 
     def send(self, run: Run) -> None:
         """Of a run that ended and named one."""
         url = run.request.get("webhook")
-        if not isinstance(url, str):
+        if not isinstance(url, str) or run.stop is Stop.ROLLBACK:  # what was rolled back never was
             return
         task = asyncio.create_task(self._deliver(url, run_json(run)))
         self._tasks.add(task)
@@ -77,7 +75,9 @@ class Webhooks:
                 self._meters.webhook("refused")
                 log.warning("webhook of run %s: %s", told["run_id"], error)
                 return
-            except httpx.HTTPError as error:
+            except (
+                Exception
+            ) as error:  # whatever the way there may raise: the run has ended, and its webhook is told of
                 reason = type(error).__name__
             if attempt < _ATTEMPTS:
                 await asyncio.sleep(wait)
@@ -95,7 +95,7 @@ class Webhooks:
         return host.lower() in self._hosts or f"{host.lower()}:{port}" in self._hosts
 
     async def _refuse_private(self, url: str) -> None:
-        parts = urlsplit(url)
+        parts = _parts_of(url)
         host, port = parts.hostname or "", parts.port
         if not self._allows(host, port):
             raise InvalidError(f"{host} is not allowed any more")
@@ -111,3 +111,16 @@ class Webhooks:
                 raise InvalidError(
                     f"{host} is an address of a private network; allow it as {host}:PORT if that is meant"
                 )
+
+
+def _parts_of(url: str) -> SplitResult:
+    """Raises InvalidError for what is no URL to call."""
+    try:
+        httpx.URL(url)
+        parts = urlsplit(url)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
+        is_good, parts = False, urlsplit("")
+    if not is_good:
+        raise InvalidError("webhook must be an http or https URL")
+    return parts

@@ -147,6 +147,8 @@ def _alarms(intent: str, value: Any, each: Evidence) -> str:
         f"were foreseen {ref}."
     )
     last = [f"- {clock(alarm['raised_at'])}: {inline(alarm['outcome'])} {ref}" for alarm in value["last_alarms"]]
+    if len(last) < value["alarms"]:
+        told += " The latest of them:"
     return "\n".join([told, *last])
 
 

@@ -13,10 +13,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from prometheus_client import CollectorRegistry
 
-from agent_service.assistant.evidence import faults_of
+from agent_service.assistant.answering.evidence import faults_of
 from agent_service.assistant.graph import assistant_graph
+from agent_service.assistant.looking.sources import Sources
 from agent_service.assistant.settings import AssistantSettings
-from agent_service.assistant.sources import Sources
 from controller.live.web import Web
 from controller.resource.crd import definition
 from tests.agent_service.assistant.world import ask, config, said

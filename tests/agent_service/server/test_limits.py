@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,17 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
+from agent_service.engine.admission import OverloadedError
 from agent_service.engine.settings import EngineSettings
 from agent_service.errors import SettingsError
 from agent_service.server.keys import Keys
 from agent_service.server.metrics import PrometheusMeters
 from agent_service.server.settings import ServiceSettings, graphs_from, store_from, webhook_hosts_from
+from agent_service.store.opening import open_stores
+from agent_service.store.records import Multitask
+from tests.agent_service.builders import a_run, a_thread
 from tests.agent_service.server.stores import parts
-from tests.agent_service.serving import Options, serving
+from tests.agent_service.serving import Options, Parts, serving
 from tests.servers.processes import wait_until
 
 ANN, BOB = "ann-has-this-long-key", "bob-has-another-key"
@@ -142,6 +148,36 @@ def test_when_slots_and_queue_are_full_the_next_run_is_refused_and_told_when_to_
         wait_until(lambda: http.get(path_of(accepted[2])).json()["status"] == "running", "the next one begins")
         assert http.post("/runs", json=SLOW).status_code == 200
         assert value(registry, "agent_runs_total", status="interrupted", planner="custom", durability="exit") == 1
+
+
+def test_no_more_are_accepted_than_there_is_room_for_however_many_ask_at_once(any_url: str) -> None:
+    async def kept() -> Parts:
+        stores = open_stores(any_url)
+        await stores.open()
+        return Parts(stores.runs, stores.events, stores.checkpoints)
+
+    engine = EngineSettings(slots=1, queue_limit=2, look_seconds=30)
+    with serving(kept, Options(engine=engine)) as served:
+
+        async def ask() -> bool:
+            thread = a_thread(created_at=served.service.engine.now())
+            served_graph = served.service.graphs.get("steps")
+            run = a_run(
+                thread, run_id=str(uuid.uuid4()), assistant_id=served_graph.assistant_id, graph_id="steps",
+                request={"stream_mode": ["values"], "durability": "exit", "input": {"seconds": 30}},
+            )  # fmt: skip
+            try:
+                await served.service.engine.submit(run, new_thread=thread, strategy=Multitask.ENQUEUE)
+            except OverloadedError:
+                return False
+            return True
+
+        async def all_at_once() -> list[bool]:
+            return list(await asyncio.gather(*(ask() for _ in range(40))))
+
+        accepted = served.run(all_at_once())
+
+    assert sum(accepted) == 3
 
 
 def path_of(answer: httpx.Response) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from agent_service.engine.meters import Meters
+from agent_service.engine.settings import EngineSettings
 from agent_service.server.settings import ServiceSettings
 from tests.agent_service.server.stores import parts
 from tests.agent_service.serving import Options, serving
@@ -62,6 +63,26 @@ def test_the_end_of_a_run_is_told_and_told_again_where_that_may_help(
     assert outcomes.found == [outcome]
     assert len(receiver.got) == deliveries
     assert {told["status"] for told in receiver.got} == {"success"}
+
+
+def test_a_run_that_never_began_is_told_of_and_one_that_was_rolled_back_is_not() -> None:
+    receiver, outcomes = Receiver(200), Outcomes()
+    with listening(receiver.app) as hook:
+        settings = ServiceSettings(store="memory://", webhook_hosts=(hook.removeprefix("http://"),))
+        engine = EngineSettings(slots=1, flush_seconds=0.02)
+        with (
+            serving(parts, Options(settings=settings, meters=outcomes, engine=engine)) as served,
+            httpx.Client(base_url=served.url) as http,
+        ):
+            slow = {"assistant_id": "steps", "input": {"seconds": 30}, "webhook": f"{hook}/hook"}
+            first, second, third = (http.post("/runs", json=slow).json() for _ in range(3))
+            for run, action in ((third, "interrupt"), (second, "rollback"), (first, "rollback")):
+                http.post(
+                    f"/threads/{run['thread_id']}/runs/{run['run_id']}/cancel", params={"wait": "1", "action": action}
+                )
+            wait_until(lambda: bool(outcomes.found), "the webhook is dealt with")
+
+    assert [told["run_id"] for told in receiver.got] == [third["run_id"]]
 
 
 @pytest.mark.parametrize(
