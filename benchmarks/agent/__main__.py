@@ -18,10 +18,11 @@ from typing import Any
 
 import httpx
 
-from benchmarks.agent import bare
+from benchmarks.agent import bare, trap
 from benchmarks.agent.load import QUESTION, Result, drive
 from benchmarks.agent.service import Service, service
 from benchmarks.agent.workload import MODEL_SECONDS, TOKENS
+from tests.servers.postgres import fresh_database, postgresql
 
 ROUNDS = 3
 AT_ONCE = 32
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(made)
         rows = [*starts(folder), *costs(folder, int(900 * scale)), *latencies(folder, int(1500 * scale))]
         rows += memory(folder, int(10_000 * scale))
+        rows += fleet(folder, int(900 * scale))
     text = table(rows)
     print(text)
     if chosen.out is not None:
@@ -47,12 +49,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def starts(folder: Path) -> list[Row]:
-    """CPU to ready; the first start may write bytecode, and does not count."""
-    used = []
+    """CPU to ready, with bytecode and, in turn, without; the first start may write bytecode, and does not count."""
+    used: dict[bool, list[float]] = {True: [], False: []}
     for number in range(ROUNDS + 1):
-        with service(f"sqlite:///{folder / f'start-{number}.db'}", folder) as running:
-            used.append(running.ready_cpu_seconds)
-    return [("CPU from start to ready, with bytecode", "≤ 0.9 s (aim 0.75)", f"{statistics.median(used[1:]):.2f} s")]
+        for has_bytecode, seconds in used.items():
+            # Without: Python is told to look for bytecode where there is none, and to leave none.
+            told = {} if has_bytecode else {"PYTHONPYCACHEPREFIX": str(folder / "none"), "PYTHONDONTWRITEBYTECODE": "1"}
+            store = f"sqlite:///{folder / f'start-{number}-{has_bytecode}.db'}"
+            with service(store, folder, environment=told) as running:
+                seconds.append(running.ready_cpu_seconds)
+    medians = {has_bytecode: statistics.median(seconds[1:]) for has_bytecode, seconds in used.items()}
+    return [
+        ("CPU from start to ready, with bytecode", "≤ 0.9 s (aim 0.75)", f"{medians[True]:.2f} s"),
+        ("… without bytecode", "", f"{medians[False]:.2f} s"),
+    ]
 
 
 def costs(folder: Path, runs: int) -> list[Row]:
@@ -128,6 +138,31 @@ def memory(folder: Path, runs: int) -> list[Row]:
         ("RSS when ready", "≤ 110 MB", f"{idle:.0f} MB"),
         (f"RSS after each quarter of {runs} runs", "bounded", f"{course} MB"),
     ]
+
+
+def fleet(folder: Path, runs: int) -> list[Row]:
+    """On PostgreSQL: the service, and what langgraph's saver does with a pool when it is left as it comes."""
+    rows: list[Row] = []
+    with postgresql(folder / "postgres") as server:
+        with service(fresh_database(server, "service"), folder) as running:
+            load(running, AT_ONCE, AT_ONCE)
+            before = running.cpu_seconds()
+            result = load(running, runs, AT_ONCE)
+            used = 1000 * (running.cpu_seconds() - before) / len(result.seconds)
+        words = f"{used:.2f} ms, {result.runs_per_second:.0f} runs/s, median {1000 * result.quantile(0.5):.0f} ms"
+        rows.append((f"PostgreSQL, `exit`, {AT_ONCE} at once", "", words))
+        paces: dict[str, trap.Pace] = {}
+        for number, kind in enumerate((trap.one_lock, trap.semaphore) * 2):  # in turn; the better of two counts
+            pace: trap.Pace = apart(kind, fresh_database(server, f"trap_{number}"), runs // 3, AT_ONCE)
+            best = paces.get(kind.__name__)
+            if best is None or pace.runs_per_second > best.runs_per_second:
+                paces[kind.__name__] = pace
+    for name, words in (("one_lock", "langgraph's saver as it comes"), ("semaphore", "with our semaphore")):
+        pace = paces[name]
+        told = (f"{pace.runs_per_second:.0f} runs/s, median {1000 * pace.median_seconds:.0f} ms at "
+                f"{pace.cpu_ratio:.0%} CPU")  # fmt: skip
+        rows.append((f"PostgreSQL, `async`, {AT_ONCE} at once, no service: {words}", "", told))
+    return rows
 
 
 def load(running: Service, runs: int, at_once: int, *, is_streamed: bool = False) -> Result:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def service(store: str, folder: Path, *options: str, core: int | None = 0) -> Iterator[Service]:
+def service(
+    store: str, folder: Path, *options: str, core: int | None = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """Ready, on one core, while the block lasts."""
     port = free_port()
     command = [
@@ -55,7 +57,11 @@ def service(store: str, folder: Path, *options: str, core: int | None = 0) -> It
         command = ["taskset", "-c", str(core), *command]
     with (folder / "service.log").open("ab") as log:
         process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=log, stderr=log
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            stdout=log,
+            stderr=log,
         )
         try:
             url = f"http://127.0.0.1:{port}"
