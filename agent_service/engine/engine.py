@@ -198,8 +198,10 @@ class Engine:
             case ChangeKind.LOOK:
                 self.bells.ring_all()
                 self._own.tasks.spawn(self._leases.renew_all())
-            case _:
+            case ChangeKind.EVENTS:
                 self.bells.ring(change.run_id)
+            case _:
+                self.bells.ring_end(change.run_id)
 
     async def _looking(self) -> None:
         while True:

@@ -110,7 +110,7 @@ class Performer:
                 own.companion.end(account)
             own.meters.finished(account)
             own.meters.in_flight(own.slots.in_flight)
-            own.bells.ring(run.run_id)
+            own.bells.ring_end(run.run_id)
             if execution.abandoned is not None:
                 own.tasks.spawn(self._clean_up_abandoned(execution, execution.abandoned))
             self.on_free()
@@ -138,6 +138,7 @@ class Performer:
         account.ending = ending
         execution.final = rules.ended(execution.run, ending)
         execution.stream.end_is_kept()
+        self._own.bells.ring_end(execution.run.run_id)
         if not execution.is_rolled_back:  # that never was
             self._tell_finished(execution.final)
 
@@ -167,7 +168,8 @@ class Performer:
         self._own.meters.unexecuted(run)
         if self._own.companion is not None:
             self._own.companion.unexecuted(run)
-        self._tell_finished(run)
+        if run.stop is not Stop.ROLLBACK or run.status is not RunStatus.INTERRUPTED:  # what was rolled back never was
+            self._tell_finished(run)
 
     async def _prune(self, run: Run) -> None:
         try:

@@ -67,7 +67,7 @@ async def ended(engine: Engine, run: Run) -> AsyncIterator[Run | None]:
 
     Raises NotFoundError when the run is gone, LeftError.
     """
-    with engine.bells.hang(run.run_id) as bell:
+    with engine.bells.hang(run.run_id, for_end=True) as bell:
         execution = engine.execution_of(run.run_id)
         spoke_at = time.monotonic()
         while True:

@@ -162,6 +162,8 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
     is_temporary = given is None and order.on_completion == "delete"
     if order.command is not None and (order.command.get("goto") or order.command.get("update")):
         refuse_writing(service, served.name)
+    key = _idempotency_key(request)
+    await service.engine.admit(tenant, key)  # before anything is read: refusing must cost nothing
     await _check_checkpoint(service, thread_id if given is not None else None, tenant, order)
     new_thread = None
     if given is None or order.if_not_exists == "create":
@@ -183,7 +185,7 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
             "assistant_id": served.assistant_id,
         },
         multitask=order.multitask_strategy,
-        idempotency_key=_idempotency_key(request),
+        idempotency_key=key,
         traceparent=service.traces.accept(served.name, request.headers.get("traceparent")),
     )
     found = await service.engine.submit(run, new_thread=new_thread, strategy=order.multitask_strategy)

@@ -132,6 +132,7 @@ async def create(request: Request) -> Response:
     )
     if asked.supersteps:
         refuse_writing(service, metadata.get("graph_id"))
+    thread = service.engine.settings.with_ttl(thread, now)
     thread = await service.runs.create_thread(thread, may_exist=asked.if_exists == "do_nothing")
     if asked.supersteps:
         steps = [[StateUpdate(each.values, each.as_node) for each in step.updates] for step in asked.supersteps]
@@ -188,7 +189,7 @@ async def copy(request: Request) -> Response:
         interrupts=source.interrupts,
         state_updated_at=source.state_updated_at,
     )
-    target = await service.runs.create_thread(target)
+    target = await service.runs.create_thread(service.engine.settings.with_ttl(target, now))
     await service.checkpoints.copy_thread(source.thread_id, target.thread_id)
     return json_answer(thread_json(target))
 

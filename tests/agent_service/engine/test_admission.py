@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -111,3 +112,18 @@ def test_a_repeated_request_is_answered_even_when_nobody_else_is_let_in(any_url:
 def test_settings_that_cannot_be_used_are_refused(told: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         EngineSettings(**told)
+
+
+def test_those_who_ask_at_once_find_no_more_places_than_there_are(any_url: str) -> None:
+    async def test(stores: Stores) -> None:
+        gates = Gates("a")
+        engine = an_engine(stores, gated(gates), slots=1, queue_limit=3)
+        async with live(engine):
+            await begin(engine, "gated")
+            await gates.reached("a")
+            found = await asyncio.gather(*(submit(engine, "gated") for _ in range(10)), return_exceptions=True)
+            gates.open("a")
+
+        assert sum(isinstance(each, OverloadedError) for each in found) == 7
+
+    in_store(any_url, test)

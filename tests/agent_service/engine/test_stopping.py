@@ -212,7 +212,7 @@ def test_a_waiting_run_that_is_rolled_back_is_gone_at_once(any_url: str) -> None
             await engine.stop(run.run_id, "", Stop.ROLLBACK)
             with pytest.raises(NotFoundError):
                 await stores.runs.get_run(run.run_id, "")
-            assert [each.run_id for each in finished] == [run.run_id]
+            assert finished == []  # what was rolled back never was
             gates.open("a")
 
     in_store(any_url, test)
