@@ -24,10 +24,10 @@ def stats(folder: Path) -> dict[str, dict[str, str]]:
         return {row["Name"]: row for row in csv.DictReader(lines)}
 
 
-def locust(url: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+def locust(url: str, folder: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
     command = [
         str(BIN / "locust"), "-f", str(ROOT / "tests/load/locustfile.py"), "-H", url, "--headless", "--only-summary",
-        "--csv", str(folder / "run"),
+        "--csv", str(folder / "run"), *options,
     ]  # fmt: skip
     return subprocess.run(
         command, env=told(**more), cwd=folder, capture_output=True, text=True, timeout=120, check=False
@@ -63,6 +63,21 @@ def test_a_service_that_refuses_is_no_failure_of_the_test_and_one_that_is_away_i
     assert refused.returncode == 0, refused.stdout + refused.stderr
     assert int(rows["Aggregated"]["Failure Count"]) > 0
     assert "429" in (refused.stdout + refused.stderr)
+    assert away.returncode == 1
+
+
+def test_a_master_judges_what_its_workers_saw(tmp_path: Path) -> None:
+    settings = {"AGENT_PLANNER": "simulated"}
+    with replica("memory://", tmp_path, environment=settings) as process:
+        done = locust(url_of(process.port), tmp_path, "--processes", "2")
+    rows = stats(tmp_path)
+    away = locust(f"http://127.0.0.1:{free_port()}", tmp_path, "--processes", "2")
+
+    told = done.stdout + done.stderr
+    assert done.returncode == 0, told
+    assert "2 workers" in told or "(index 1)" in told
+    assert "exit code 1" not in told  # of a worker neither: a job in a cluster would be tried again
+    assert int(rows["SSE/stream_total"]["Request Count"]) > 0
     assert away.returncode == 1
 
 
