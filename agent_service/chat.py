@@ -18,6 +18,7 @@ from agent_service.errors import AgentServiceError, SettingsError, UnreachableEr
 if TYPE_CHECKING:
     from langgraph_sdk.client import SyncLangGraphClient
 
+_URL = "http://127.0.0.1:2024"
 _ASSISTANT = "operations"
 _ANSWERING = ("answer", "plan")  # nodes of the assistant that speak; plan only to help
 KEY_VARIABLE = "AGENT_API_KEY"
@@ -35,11 +36,15 @@ class Turn:
 
 def chat(
     question: Annotated[str | None, typer.Argument(help="Ask this, and leave; without it, a conversation.")] = None,
-    url: Annotated[str, typer.Option(help="Where `forescale agent serve` listens.")] = "http://127.0.0.1:2024",
+    url: Annotated[str, typer.Option(help="Where `forescale agent serve` listens.")] = _URL,
     thread: Annotated[str | None, typer.Option(metavar="UUID", help="Go on with an earlier conversation.")] = None,
-    graph: Annotated[str, typer.Option(help="Which of the graphs that are served.")] = "operations",
+    graph: Annotated[
+        str | None, typer.Option(help="Which of the graphs that are served; default: the thread's, or operations.")
+    ] = None,
     workload: Annotated[str | None, typer.Option(help="What questions are about when they name nothing.")] = None,
-    namespace: Annotated[str, typer.Option(help="Namespace of the workload's PredictiveAutoscaler.")] = "default",
+    namespace: Annotated[
+        str | None, typer.Option(help="Where a workload is looked for that is named without its namespace.")
+    ] = None,
     allow_actions: Annotated[bool, typer.Option(help="Let it propose changes; each waits for your approval.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With a question: print one JSON object.")] = False,
 ) -> None:
@@ -57,14 +62,14 @@ def chat(
     """
     if as_json and question is None:
         raise SettingsError("--json prints the answer to one question; give it: forescale agent chat --json 'QUESTION'")
-    context: dict[str, Any] = {}
-    if graph == _ASSISTANT:  # other graphs have contexts of their own
-        context = {"namespace": namespace, "allow_actions": allow_actions}
-        if workload is not None:
-            context["workload"] = workload
-    with _explained(url), _connect(url) as client:
+    with _explained(url, thread), _connect(url) as client:
         thread_id = thread or client.threads.create()["thread_id"]
-        conversation = Conversation(client, thread_id, graph, context)
+        if graph is None:
+            graph = _ASSISTANT if thread is None else _graph_of(client, thread)
+        given = {"namespace": namespace, "workload": workload, "allow_actions": allow_actions}
+        # Other graphs have contexts of their own.
+        context = {name: value for name, value in given.items() if value is not None} if graph == _ASSISTANT else {}
+        conversation = Conversation(client, thread_id, graph, context, url)
         if question is not None:
             turn = conversation.ask(question, say=None if as_json else _say)
             _finish(conversation, turn, as_json=as_json)
@@ -85,13 +90,22 @@ def chat(
 class Conversation:
     """One thread; says each answer once, when it is one."""
 
-    def __init__(self, client: SyncLangGraphClient, thread_id: str, graph: str, context: dict[str, Any]) -> None:
-        self._client, self.thread_id, self._graph, self._context = client, thread_id, graph, context
+    def __init__(
+        self, client: SyncLangGraphClient, thread_id: str, graph: str, context: dict[str, Any], url: str = _URL
+    ) -> None:
+        self._client, self.thread_id, self._graph, self._context, self._url = client, thread_id, graph, context, url
 
     @property
-    def permission(self) -> str:
-        """The option that whoever comes back to decide needs, too."""
-        return " --allow-actions" if self._context.get("allow_actions") else ""
+    def command(self) -> str:
+        """What whoever comes back types."""
+        options = "" if self._url == _URL else f" --url {self._url}"
+        options += " --allow-actions" if self._context.get("allow_actions") else ""
+        return f"forescale agent chat{options} --thread {self.thread_id}"
+
+    @property
+    def expires(self) -> str:
+        """Of what waits for a decision."""
+        return ", until it expires" if self._graph == _ASSISTANT else ""
 
     def ask(self, question: str, *, say: Callable[[str], None] | None = None) -> Turn:
         """Begin a run with a question."""
@@ -134,7 +148,26 @@ class Conversation:
                         said.add(answer.get("id"))
                         turn.answer = str(answer["content"])
                         told(turn.answer)
+        if not turn.answer and not turn.interrupts and turn.error is None and self._graph != _ASSISTANT:
+            values: Any = self._client.threads.get_state(self.thread_id).get("values")
+            turn.answer = _last_of(values)
+            told(turn.answer)
         return turn
+
+
+def _last_of(values: Any) -> str:
+    """What a graph that sends no message of its own has come to."""
+    messages = values.get("messages") if isinstance(values, dict) else None
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if isinstance(last, dict) and last.get("content") and last.get("type") != "human" and last.get("role") != "user":
+        return str(last["content"])
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _graph_of(client: SyncLangGraphClient, thread_id: str) -> str:
+    """Of an earlier conversation: an answer given to another graph would be lost on both."""
+    metadata: Any = client.threads.get(thread_id).get("metadata") or {}
+    return str(metadata.get("graph_id") or _ASSISTANT)
 
 
 def answers_in(update: dict[str, Any], *, only: Sequence[str] | None) -> Iterator[dict[str, Any]]:
@@ -170,8 +203,7 @@ def _settle(conversation: Conversation, turn: Turn) -> Turn:
             decisions = decide(turn.interrupts)
         except typer.Abort:
             typer.echo(
-                "\nNothing was changed. It still waits for your decision, until it expires: "
-                f"forescale agent chat{conversation.permission} --thread {conversation.thread_id}"
+                f"\nNothing was changed. It still waits for your decision{conversation.expires}: {conversation.command}"
             )
             return Turn(turn.answer, run_id=turn.run_id)
         turn = conversation.resume(decisions, say=_say)
@@ -203,7 +235,7 @@ def _connect(url: str) -> SyncLangGraphClient:
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
+def _explained(url: str, thread: str | None) -> Iterator[None]:
     """Turns what the client raises into ours."""
     import httpx
     from langgraph_sdk.errors import APIStatusError
@@ -211,7 +243,10 @@ def _explained(url: str) -> Iterator[None]:
     try:
         yield
     except APIStatusError as error:
-        words = {401: f"it asks for an API key; set {KEY_VARIABLE}", 404: "no such thread there; leave --thread out"}
+        words = {
+            401: f"it knows no such API key; set {KEY_VARIABLE} to one that it knows",
+            404: "no such thread there; leave --thread out" if thread else "no agent answers there, but something else",
+        }
         is_theirs = (
             error.status_code == httpx.codes.TOO_MANY_REQUESTS or error.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
         )
@@ -219,5 +254,5 @@ def _explained(url: str) -> Iterator[None]:
         raise kind(f"{url}: {words.get(error.status_code, error.message)}") from error
     except httpx.HTTPError as error:
         raise UnreachableError(
-            f"{url}: no agent answers ({type(error).__name__}); start one with: forescale agent serve"
+            f"{url}: no agent answers ({type(error).__name__}); start one with: forescale agent serve, or say --url"
         ) from error

@@ -49,9 +49,9 @@ def _decision(action: dict[str, Any]) -> dict[str, Any]:
 
 
 def _edited(args: Any) -> dict[str, Any]:
-    while True:
+    while True:  # without a default: Enter must not approve what stood there
         try:
-            found = json.loads(typer.prompt("arguments as JSON", default=json.dumps(args)))
+            found = json.loads(typer.prompt(f"arguments as JSON, such as {json.dumps(args)}"))
         except ValueError:
             found = None
         if isinstance(found, dict):

@@ -15,7 +15,7 @@ from agent_service.errors import SettingsError
 
 FINISHED = "run_finished"
 OUTSIDE = "(outside of nodes)"
-QUEUE = "(waiting for a slot)"
+QUEUE = "(waiting for a slot or a replica)"
 
 
 @dataclass(frozen=True, slots=True)

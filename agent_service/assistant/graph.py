@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -89,6 +89,8 @@ class _Nodes:
             return Command(update=begun | {"outcome": f"I cannot answer that: {error}."}, goto="answer")
         known = await known_workloads(self._sources) if text.strip() else []
         understood = understand(text, known, now, namespace=caller.namespace, workload=caller.workload)
+        if understood.problem and not known:
+            understood = replace(understood, problem=f"{understood.problem} ({self._sources.who_knows})")
         begun |= {"intent": understood.intent.value}
         begun["question"] = _plain(asdict(understood)) | {"text": text, "known": known, "now": now.isoformat()}
         if understood.intent is Intent.HELP:

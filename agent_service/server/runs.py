@@ -164,6 +164,8 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
         refuse_writing(service, served.name)
     key = _idempotency_key(request)
     await service.engine.admit(tenant, key)  # before anything is read: refusing must cost nothing
+    if given is not None:
+        await _check_resume(service, thread_id, tenant, order, served.name)
     await _check_checkpoint(service, thread_id if given is not None else None, tenant, order)
     new_thread = None
     if given is None or order.if_not_exists == "create":
@@ -190,6 +192,19 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
     )
     found = await service.engine.submit(run, new_thread=new_thread, strategy=order.multitask_strategy)
     return found.run, order
+
+
+async def _check_resume(service: Service, thread_id: str, tenant: str, order: Order, graph_id: str) -> None:
+    """An answer that goes to another graph than asked is lost, and with it the question."""
+    if order.command is None or order.command.get("resume") is None:
+        return
+    try:
+        thread = await service.runs.get_thread(thread_id, tenant)
+    except NotFoundError:
+        return  # said where it is looked for anyhow
+    asked_by = thread.metadata.get("graph_id")
+    if isinstance(asked_by, str) and asked_by != graph_id and thread.interrupts:
+        raise ConflictError(f"thread {thread_id} waits for an answer to {asked_by}, not to {graph_id}")
 
 
 async def _check_checkpoint(service: Service, thread_id: str | None, tenant: str, order: Order) -> None:

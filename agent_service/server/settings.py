@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,4 +70,10 @@ def graphs_from(given: list[str], environment: Mapping[str, str] = os.environ) -
 def webhook_hosts_from(given: list[str], environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Options and AGENT_WEBHOOK_HOSTS, separated by commas."""
     told = [part.strip().lower() for part in environment.get(WEBHOOKS_VARIABLE, "").split(",")]
-    return tuple(filter(None, [*told, *(host.lower() for host in given)]))
+    hosts = tuple(filter(None, [*told, *(host.lower() for host in given)]))
+    for host in hosts:
+        if not re.fullmatch(r"(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:\d{1,5})?", host):
+            raise SettingsError(
+                f"webhook host {host!r}: give a name or an address, with its port if that is meant: hooks.example:8080"
+            )
+    return hosts

@@ -84,8 +84,11 @@ async def a_connection(url: str, *, name: str, statement_seconds: float = 0) -> 
 def _conninfo(url: str, name: str, statement_seconds: float) -> str:
     """What the URL says goes before what we add: its options come last on the server's command line, and win."""
     given: dict[str, Any] = {"connect_timeout": int(PATIENCE_SECONDS), **_ALIVE, **conninfo_to_dict(url)}
-    limit = f"-c statement_timeout={int(statement_seconds * 1000)}"
-    given["options"] = f"{limit} {given.get('options') or ''}".strip()
+    limits = f"-c statement_timeout={int(statement_seconds * 1000)}"
+    if statement_seconds:
+        # A replica that is stopped in the middle of a transaction must not keep its runs from those who take over.
+        limits += f" -c idle_in_transaction_session_timeout={int(2 * statement_seconds * 1000)}"
+    given["options"] = f"{limits} {given.get('options') or ''}".strip()
     return make_conninfo("", **{"application_name": name, **given})
 
 

@@ -48,8 +48,8 @@ def test_any_other_word_decides_nothing_and_is_asked_again(word: str) -> None:
     assert "Type approve, edit or reject" in shown
 
 
-def test_an_edit_is_asked_for_until_it_is_json() -> None:
-    decisions, shown, _ = typed('e\nfifteen\n[15]\n{"value": 15}\n')
+def test_an_edit_is_asked_for_until_it_is_json_and_enter_alone_is_none() -> None:
+    decisions, shown, _ = typed('e\nfifteen\n\n[15]\n\n{"value": 15}\n')
 
     assert decisions == [{"type": "edit", "edited_action": {"name": "set_field", "args": {"value": 15}}}]
     assert shown.count("That is no JSON object") == 2
@@ -109,16 +109,21 @@ class Service:
         self.script = list(runs)
         self.resumed: list[Any] = []
         self.cancelled: list[str] = []
+        self.asked: list[str] = []  # graphs
+        self.graph, self.values = "operations", dict[str, Any]()
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         """See httpx.MockTransport."""
         match request.url.path:
             case "/threads":
                 return httpx.Response(200, json={"thread_id": "t-1"})
+            case "/threads/t-1":
+                return httpx.Response(200, json={"thread_id": "t-1", "metadata": {"graph_id": self.graph}})
             case "/threads/t-1/state":
-                return httpx.Response(200, json={"tasks": [{"interrupts": PROPOSED}]})
+                return httpx.Response(200, json={"tasks": [{"interrupts": PROPOSED}], "values": self.values})
             case "/threads/t-1/runs/stream":
                 body = json.loads(request.content)
+                self.asked.append(body["assistant_id"])
                 if body.get("command"):
                     self.resumed.append(body["command"]["resume"])
                 events = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in self.script.pop(0))
@@ -192,6 +197,42 @@ def test_leaving_a_proposal_changes_nothing_and_says_that_it_waits(monkeypatch: 
     assert "Nothing was changed. It still waits for your decision" in shown
     assert "forescale agent chat --allow-actions --thread t-1" in shown
     assert service.resumed == []
+
+
+def test_what_to_type_to_come_back_leads_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service([("updates", {"__interrupt__": [{"id": "i", "value": "How bad?"}]})])
+
+    shown = run_chat(monkeypatch, service, "--url", "http://agent:8000", "--graph", "triage", "disk full")
+
+    assert "waits for your decision: forescale agent chat --url http://agent:8000 --thread t-1" in shown
+
+
+def test_an_earlier_conversation_goes_on_with_its_own_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service([("updates", {"ask": {"level": "high"}})])
+    service.graph, service.values = "triage", {"level": "high"}
+
+    shown = run_chat(monkeypatch, service, "--thread", "t-1", text="a\n\n")
+
+    assert service.asked == ["triage"]
+    assert '{"level": "high"}' in shown  # what it came to, since it says nothing by itself
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ({"messages": [{"type": "human", "content": "hi"}, {"type": "ai", "content": "done"}]}, "done"),
+        ({"messages": [{"role": "assistant", "content": "Triaged"}]}, "Triaged"),
+        ({"messages": [{"role": "user", "content": "hi"}], "level": 1}, '"level": 1'),
+        ({}, "{}"),
+    ],
+)
+def test_a_graph_without_messages_is_told_by_what_it_came_to(values: dict[str, Any], shown: str) -> None:
+    service, told = Service([("updates", {"work": {"level": 1}})]), list[str]()
+    service.values = values
+
+    conversation(service, "triage").ask("go", say=told.append)
+
+    assert shown in told[0]
 
 
 def test_a_proposal_that_waits_is_put_before_whoever_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:

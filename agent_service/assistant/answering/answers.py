@@ -14,7 +14,8 @@ BY_RULES = "Answered by rules, no language model."
 
 HELP = """I explain the autoscaler. Ask me:
 - why did you scale shop/agent at 10:03?
-- what is the forecast for shop/agent? How good has it been this week?
+- what is the forecast for shop/agent?
+- how good has the forecast of shop/agent been this week?
 - what if the target per replica were 8 over the last 2 hours?
 - is it healthy? Which workloads are there?
 - set max replicas of shop/agent to 12 (I propose, you approve)

@@ -115,10 +115,16 @@ def _forecast(intent: str, value: Any, each: Evidence) -> str:
 def _accuracy(intent: str, value: Any, each: Evidence) -> str:
     ref = f"[{each['id']}]"
     if not value.get("pairs"):
-        return f"Nothing is scored yet: {value['origins']} forecasts were made in that time {ref}."
+        return (
+            f"Nothing of that time is scored yet: {value['origins']} forecasts of it have an outcome {ref}. "
+            "Ask for a longer time."
+        )
+    span = f"Over the last {length(value['window_seconds'])}"
+    if value.get("start") and value.get("end"):
+        span = f"From {clock(value['start'])} to {clock(value['end'])}"
     lines = [
         (
-            f"Over the last {length(value['window_seconds'])}, {length(value['horizon_seconds'])} ahead: "
+            f"{span}, {length(value['horizon_seconds'])} ahead: "
             f"WAPE {percent(value['wape'])}, persistence {percent(value['persistence_wape'])}, skill "
             f"{percent(value['skill'])}, from {value['pairs']} pairs {ref}."
         ),

@@ -45,7 +45,7 @@ class ApprovalNodes:
         try:
             proposal = await changes.propose(
                 self._sources,
-                question.get("namespace", ""),
+                question.get("namespace") or read_caller(runtime.context).namespace,
                 question.get("name", ""),
                 question.get("settable", ""),
                 question.get("value"),

@@ -145,6 +145,8 @@ async def accuracy(sources: Sources, args: a.AccuracyArgs, _: datetime) -> tuple
         raised = {**raised, "resolved": raised["hits"] + raised["false_alarms"]}
     told = {
         "window_seconds": found["window_seconds"],
+        "start": found.get("start"),  # scores are kept in blocks: what was really looked at
+        "end": found.get("end"),
         "origins": found["origins"],
         "live_origins": found["live_origins"],
         "horizon_seconds": last.get("horizon_seconds"),

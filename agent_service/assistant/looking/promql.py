@@ -120,7 +120,7 @@ class _Reader:
 
     @property
     def _allowed(self) -> str:
-        return ", ".join(self._prefixes)
+        return f"{', '.join(self._prefixes)} (AGENT_METRIC_PREFIXES adds to them)"
 
     def _text(self, ahead: int) -> str:
         at = self._at + ahead

@@ -46,6 +46,14 @@ class Sources:
         self._client: httpx.AsyncClient | None = None
         self._cluster: httpx.AsyncClient | None = None
 
+    @property
+    def who_knows(self) -> str:
+        """Why there may be no list of workloads."""
+        urls = (self.settings.forecast_url, self.settings.controller_url)
+        if not any(urls):
+            return "neither FORESCALE_URL nor FORESCALE_CONTROLLER_URL is set for this agent"
+        return f"asked for it: {' and '.join(filter(None, urls))}"
+
     async def close(self) -> None:
         """Give connections back."""
         for client in (self._client, self._cluster):

@@ -49,7 +49,36 @@ _KEYWORDS = {
 _FILLERS = frozenset(("at", "on", "around", "about", "roughly", "approximately", "the", "of", *",;.?!()@"))
 _LEADS_TO_TIME = frozenset(("at", "around", "about", "since", "from", "until", "till", "by", "between"))
 _CAPITALS = frozenset(  # that may follow a time in a text written in capitals
-    ("ON", "IN", "AT", "AND", "TO", "THE", "FOR", "OF", "OR", "WHY", "WHAT", "HOW", "TODAY", "IS", "WAS", "DID", "UP")
+    (
+        "ON",
+        "IN",
+        "AT",
+        "AND",
+        "TO",
+        "THE",
+        "FOR",
+        "OF",
+        "OR",
+        "WHY",
+        "WHAT",
+        "HOW",
+        "TODAY",
+        "IS",
+        "WAS",
+        "DID",
+        "UP",
+        "HPA",
+        "KEDA",
+        "SLO",
+        "SLA",
+        "CPU",
+        "RPS",
+        "QPS",
+        "API",
+        "VPA",
+        "P99",
+        "P95",
+    )
 )
 _OF_MANY_ZONES = frozenset(("cst", "ist", "bst", "ast", "sst", "et", "ct", "mt", "pt"))
 _RULES: tuple[tuple[str, str], ...] = (
@@ -231,7 +260,8 @@ class _Reader:
 
     def _offset(self, found: re.Match[str]) -> Word:
         text = found.group()
-        if not self._after_clock and not text.lower().startswith(("utc", "gmt")):
+        is_day_of = self._in_time and re.search(r":|\d{4}", text)  # "today +2 replicas" is no zone
+        if not self._after_clock and not is_day_of and not text.lower().startswith(("utc", "gmt")):
             return Word(OTHER, text)
         clock = self._words[-1].text if self._words else ""
         if text.startswith("-") and ":" in text and not self._is_iso and clock.count(":") < 2:
@@ -244,7 +274,7 @@ class _Reader:
         text = found.group()
         if zones.is_place(text):
             return Word("Z", text, zones.place(text))
-        if self._after_clock and text[0].isupper():
+        if self._in_time and text[0].isupper():
             raise zones.unknown(text)
         return Word(OTHER, text)
 
@@ -278,7 +308,7 @@ class _Reader:
             raise TimeError(f"{text[:40]} is no time that can be read; write one as 10:03, or 2026-11-24T10:03:00Z")
         if lowered in zones.ABBREVIATIONS and (self._in_time or text.isupper()):
             return Word("Z", text, zones.abbreviated(text))
-        if self._after_clock and self._is_beside:
+        if self._in_time and self._is_beside:
             if lowered in _OF_MANY_ZONES and (len(text) > 2 or text.isupper()):
                 raise TimeError(f"{text} means more than one time zone; write one such as America/Chicago, or -06:00")
             if re.fullmatch(r"[A-Z]{2,5}", text) and text not in _CAPITALS:

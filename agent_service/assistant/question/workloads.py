@@ -46,7 +46,7 @@ def subject_of(text: str, known: Sequence[str], namespace: str, default: str | N
         for written in sorted({form for forms in mentioned.values() for form in forms}, key=len, reverse=True):
             cut = _says(written).sub(f" {WORKLOAD} ", cut)
         if len(mentioned) > 1:
-            return Subject(cut, problem=f"which one: {', '.join(sorted(mentioned))}? Name it as NAMESPACE/NAME")
+            return Subject(cut, problem=f"which one: {', '.join(sorted(mentioned))}? Name it as it stands here")
         space, _, name = next(iter(mentioned)).rpartition("/")
         return Subject(cut, space, name)
     for written_name in _WRITTEN.finditer(text):
@@ -61,13 +61,24 @@ def subject_of(text: str, known: Sequence[str], namespace: str, default: str | N
         space, _, name = asked.partition("/")
         return Subject(cut, space, name)
     if default is not None or len(known) == 1:
-        space, _, name = (default if default is not None else known[0]).rpartition("/")
-        return Subject(text, space or (namespace if default is not None else ""), name)
+        meant = known[0] if default is None else _meant(default, known, namespace)
+        space, _, name = meant.rpartition("/")
+        return Subject(text, space, name)
     if not known:
         return Subject(
             text, problem="name the workload as NAMESPACE/NAME; the list of workloads is not to be had just now"
         )
-    return Subject(text, problem=f"which workload: {_some(known)}? Name it as NAMESPACE/NAME")
+    near = difflib.get_close_matches(text.split()[-1].strip("?.!,").lower(), known, 1, 0.7) if text.split() else []
+    hint = f"did you mean {near[0]}? " if near else ""
+    return Subject(text, problem=f"{hint}which workload: {_some(known)}? Name it as it stands here")
+
+
+def _meant(default: str, known: Sequence[str], namespace: str) -> str:
+    """The workload that a caller's context names, with a namespace or without one."""
+    if "/" in default or default in known:
+        return default
+    there = [each for each in known if each.rpartition("/")[2] == default]
+    return there[0] if len(there) == 1 else f"{namespace}/{default}" if namespace else default
 
 
 def _some(known: Sequence[str]) -> str:

@@ -148,6 +148,19 @@ def test_a_thread_whose_state_is_refused_is_not_made(served: Served) -> None:
     assert (refused.status_code, again.status_code) == (422, 200)
 
 
+def test_an_answer_to_one_graph_is_not_given_to_another() -> None:
+    sources = (GraphSource("approval", approval()), GraphSource("steps", steps()))
+    with serving(parts, Options(sources=sources)) as found, httpx.Client(base_url=found.url) as http:
+        thread = http.post("/threads", json={}).json()["thread_id"]
+        http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": "approval", "input": {"question": "?"}})
+        answer = {"command": {"resume": "yes"}}
+        lost = http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": "steps", **answer})
+        given = http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": "approval", **answer})
+
+    assert (lost.status_code, "waits for an answer to approval" in lost.json()["detail"]) == (409, True)
+    assert given.json()["answer"] == "yes"
+
+
 def test_a_guarded_graph_takes_messages_and_decisions_and_nothing_else_writes_its_state() -> None:
     sources = (GraphSource("approval", approval(), is_guarded=True), GraphSource("steps", steps()))
     go = {"assistant_id": "approval", "command": {"goto": "ask"}}

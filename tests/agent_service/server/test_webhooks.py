@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from agent_service.engine.meters import Meters
 from agent_service.engine.settings import EngineSettings
-from agent_service.server.settings import ServiceSettings
+from agent_service.errors import SettingsError
+from agent_service.server.settings import ServiceSettings, webhook_hosts_from
 from tests.agent_service.server.stores import parts
 from tests.agent_service.serving import Options, serving
 from tests.servers.apps import listening
@@ -83,6 +84,14 @@ def test_a_run_that_never_began_is_told_of_and_one_that_was_rolled_back_is_not()
             wait_until(lambda: bool(outcomes.found), "the webhook is dealt with")
 
     assert [told["run_id"] for told in receiver.got] == [third["run_id"]]
+
+
+@pytest.mark.parametrize("host", ["http://x/y", "x/y", "x y", "x:port"])
+def test_a_webhook_host_that_can_match_nothing_is_refused(host: str) -> None:
+    with pytest.raises(SettingsError, match="webhook host"):
+        webhook_hosts_from([host], {})
+
+    assert webhook_hosts_from(["Hooks.example:8080", "[::1]:80"], {}) == ("hooks.example:8080", "[::1]:80")
 
 
 @pytest.mark.parametrize(

@@ -284,3 +284,27 @@ def test_no_order_of_known_words_is_too_strange_to_be_read(text: str, known: lis
 
     assert found.at is None or found.at <= NOW
     assert found.since is None or (found.until is not None and found.since < found.until <= NOW)
+
+
+@pytest.mark.parametrize(
+    ("known", "workload", "namespace", "meant"),
+    [
+        (["checkout", "search"], "checkout", "default", ("", "checkout")),
+        (["shop/agent", "shop/web"], "agent", "default", ("shop", "agent")),
+        (["shop/agent", "other/agent"], "agent", "other", ("other", "agent")),
+        ([], "agent", "shop", ("shop", "agent")),
+        (["shop/agent"], "else/agent", "default", ("else", "agent")),
+    ],
+)
+def test_a_workload_of_the_callers_is_found_with_and_without_its_namespace(
+    known: list[str], workload: str, namespace: str, meant: tuple[str, str]
+) -> None:
+    found = understand("what is the forecast?", known, NOW, namespace=namespace, workload=workload)
+
+    assert (found.namespace, found.name, found.problem) == (*meant, "")
+
+
+def test_a_name_that_is_nearly_one_is_offered() -> None:
+    assert (
+        "did you mean checkout?" in understand("what is the forecast for chekout?", ["checkout", "search"], NOW).problem
+    )
