@@ -161,7 +161,7 @@ async def _submitted(request: Request, service: Service, body: dict[str, Any]) -
     thread_id = str(uuid.uuid4()) if given is None else as_uuid(given, "thread_id")
     is_temporary = given is None and order.on_completion == "delete"
     if order.command is not None and (order.command.get("goto") or order.command.get("update")):
-        refuse_writing(service, served.name)
+        refuse_writing(served)
     key = _idempotency_key(request)
     await service.engine.admit(tenant, key)  # before anything is read: refusing must cost nothing
     if given is not None:

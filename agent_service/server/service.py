@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from agent_service.engine.engine import Engine
-from agent_service.engine.graphs import Graphs
+from agent_service.engine.graphs import Graphs, Served
 from agent_service.engine.meters import Meters
 from agent_service.errors import ForbiddenError, InvalidError
 from agent_service.server.tracing import Traces
@@ -99,11 +99,8 @@ def _check_text_and_depth(raw: bytes, found: Any) -> None:
     raise InvalidError(f"the body is nested more than {_MOST_LEVELS} levels deep")
 
 
-def refuse_writing(service: Service, graph_id: object) -> None:
+def refuse_writing(served: Served | None) -> None:
     """Raises ForbiddenError for a graph whose state only its own nodes may write."""
-    if not isinstance(graph_id, str):
-        return
-    served = next((each for each in service.graphs.all if graph_id in (each.name, each.assistant_id)), None)
     if served is not None and served.is_guarded:
         raise ForbiddenError(
             f"{served.name} takes messages, and decisions on what it proposes; its state cannot be written, nor its "

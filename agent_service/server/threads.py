@@ -131,7 +131,7 @@ async def create(request: Request) -> Response:
         expires_at=None if asked.ttl is None else now + timedelta(minutes=asked.ttl),
     )
     if asked.supersteps:
-        refuse_writing(service, metadata.get("graph_id"))
+        refuse_writing(states.graph_of(service.engine, thread))
     thread = service.engine.settings.with_ttl(thread, now)
     thread = await service.runs.create_thread(thread, may_exist=asked.if_exists == "do_nothing")
     if asked.supersteps:
@@ -230,7 +230,7 @@ async def get_state_at(request: Request) -> Response:
 async def update_state(request: Request) -> Response:
     """As if a node had written it."""
     service, thread, asked = service_of(request), await _known(request), parsed(_StateChange, await body_of(request))
-    refuse_writing(service, thread.metadata.get("graph_id"))
+    refuse_writing(states.graph_of(service.engine, thread))
     place = asked.checkpoint.model_dump()
     if asked.checkpoint_id is not None:
         place["checkpoint_id"] = asked.checkpoint_id

@@ -148,6 +148,17 @@ def test_a_thread_whose_state_is_refused_is_not_made(served: Served) -> None:
     assert (refused.status_code, again.status_code) == (422, 200)
 
 
+def test_a_guarded_graph_that_is_the_only_one_guards_threads_without_a_graph_too() -> None:
+    sources = (GraphSource("approval", approval(), is_guarded=True),)
+    with serving(parts, Options(sources=sources)) as found, httpx.Client(base_url=found.url) as http:
+        thread = http.post("/threads", json={}).json()["thread_id"]
+        written = http.post(f"/threads/{thread}/state", json={"values": {"answer": "mine"}, "as_node": "ask"})
+        steps_of_it = {"supersteps": [{"updates": [{"values": {"answer": "x"}, "as_node": "ask"}]}]}
+        made = http.post("/threads", json=steps_of_it)
+
+    assert (written.status_code, made.status_code) == (403, 403)
+
+
 def test_an_answer_to_one_graph_is_not_given_to_another() -> None:
     sources = (GraphSource("approval", approval()), GraphSource("steps", steps()))
     with serving(parts, Options(sources=sources)) as found, httpx.Client(base_url=found.url) as http:
