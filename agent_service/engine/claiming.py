@@ -33,16 +33,22 @@ class Claims:
             await self.claim()
 
     async def claim(self) -> None:
-        """As many as there are free slots; of graphs that are served here, since versions may differ in a fleet."""
+        """Until the slots or the queue are used up; of graphs that are served here, since versions differ in a fleet.
+
+        Slots are reserved while the store is asked, so it is asked for as many as are known to wait, and then for more:
+        with all of them reserved, whoever comes meanwhile would have to queue before empty slots.
+        """
         own = self._own
+        wanted = max(own.admission.runnable, 1)
         while own.slots.free and not own.admission.is_draining:
-            free = own.slots.free
-            with own.slots.reserved(free):
+            wanted = min(wanted, own.slots.free)
+            with own.slots.reserved(wanted):
                 claim, lease_ends = own.claim()
-                claimed = await own.runs.claim(claim, free, graphs=own.graphs.names)
+                claimed = await own.runs.claim(claim, wanted, graphs=own.graphs.names)
             mine = sum(run.accepted_by == own.name for run in claimed)
             own.admission.dequeued(count=len(claimed), mine=mine)
             for run in claimed:
                 self._performer.begin(run, lease_ends)
-            if len(claimed) < free:
+            if len(claimed) < wanted:
                 return
+            wanted *= 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from agent_service.engine.admission import Admission, DrainingError, OverloadedError
 from agent_service.engine.settings import EngineSettings
 from agent_service.errors import InvalidError, SettingsError
+from agent_service.store.memory import MemoryStore
 from agent_service.store.opening import Stores
-from agent_service.store.records import QueueDepth, RunStatus
+from agent_service.store.records import Claim, QueueDepth, Run, RunStatus
 from tests.agent_service.builders import in_store
 from tests.agent_service.engine.replicas import Gates, an_engine, begin, end_of, gated, in_memory, live, submit
 from tests.coroutines import run_apart
@@ -112,6 +114,36 @@ def test_a_repeated_request_is_answered_even_when_nobody_else_is_let_in(any_url:
 def test_settings_that_cannot_be_used_are_refused(told: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         EngineSettings(**told)
+
+
+class SlowToClaim(MemoryStore):
+    """Takes its time when it is asked for work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+
+    async def claim(self, claim: Claim, limit: int, *, graphs: Collection[str] | None = None) -> list[Run]:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return await super().claim(claim, limit, graphs=graphs)
+
+
+def test_whoever_comes_while_the_store_is_asked_for_work_begins_at_once() -> None:
+    async def main() -> None:
+        store, gates = SlowToClaim(), Gates("a")
+        engine = an_engine(in_memory(store), gated(gates), slots=3)
+        async with live(engine):
+            await store.is_asked.wait()
+            runs = [await begin(engine, "gated") for _ in range(2)]
+            assert [run.status for run in runs] == [RunStatus.RUNNING] * 2
+            waiting = await begin(engine, "gated")  # the third slot is for what the store may find
+            assert waiting.status is RunStatus.PENDING
+            store.may_answer.set()
+            gates.open("a")
+            assert {(await end_of(engine, run)).status for run in (*runs, waiting)} == {RunStatus.SUCCESS}
+
+    run_apart(main())
 
 
 def test_those_who_ask_at_once_find_no_more_places_than_there_are(any_url: str) -> None:
