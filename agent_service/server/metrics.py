@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPEN
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from agent_service.engine.meters import Account, Meters
-from agent_service.store.records import QueueDepth, Run
+from agent_service.store.records import QueueDepth, Run, RunStatus
 
 # The buckets that OpenTelemetry's GenAI conventions ask for.
 RUN_BUCKETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6, 51.2, 102.4, 204.8, 409.6)
@@ -100,16 +100,18 @@ class PrometheusMeters(Meters):
         run, ending = account.run, account.ending
         if ending is None:
             return
-        planner = self._planners.get(run.graph_id, "unknown")
-        self._runs.labels(ending.status.value, planner, run.request.get("durability", "exit")).inc()
+        self._count(run, ending.status)
         exemplar = {"trace_id": account.trace_id} if account.trace_id else None
         self._seconds.observe(account.took_seconds, exemplar)
         self._invocations.labels(run.graph_id).observe(account.took_seconds, exemplar)
 
     def unexecuted(self, run: Run) -> None:
         """See Meters."""
+        self._count(run, run.status)
+
+    def _count(self, run: Run, status: RunStatus) -> None:
         planner = self._planners.get(run.graph_id, "unknown")
-        self._runs.labels(run.status.value, planner, run.request.get("durability", "exit")).inc()
+        self._runs.labels(status.value, planner, run.request.get("durability", "exit")).inc()
 
     def node(self, name: str, seconds: float) -> None:
         """See Meters."""

@@ -25,6 +25,7 @@ SLOW = {"done": [], "seconds": 20.0}
 DONE = {"done": [*"abcde"]}
 WORDS = "".join(f"word{number} " for number in range(12))
 _DEADLINE_SECONDS = 30
+GRAPHS = ("steps", "talk", "approval", "failing", "nested")  # that the server must have
 
 Step = Callable[[str], Awaitable[Any]]
 STEPS: dict[str, Step] = {}

@@ -23,14 +23,13 @@ from tests.agent_service.process.replicas import replica, url_of
 from tests.servers.processes import ROOT, running
 
 ORACLE = ROOT / ".cache/oracle/bin"
-GRAPHS = ("steps", "talk", "approval", "failing", "nested")
 
 
 def main() -> int:
     """Ask both, print a table."""
     with tempfile.TemporaryDirectory() as made, ExitStack() as stack:
         folder = Path(made)
-        graphs = {name: f"{ROOT / 'tests/agent_service/graphs.py'}:{name}" for name in GRAPHS}
+        graphs = {name: f"{ROOT / 'tests/agent_service/graphs.py'}:{name}" for name in driver.GRAPHS}
         (folder / "langgraph.json").write_text(json.dumps({"dependencies": ["."], "graphs": graphs}))
         quiet = [
             "env",
@@ -45,8 +44,7 @@ def main() -> int:
                 folder / "oracle.log", _is_ok, name="langgraph dev",
             )
         )  # fmt: skip
-        options = [part for name in GRAPHS[1:] for part in ("--graph", f"{name}=tests.agent_service.graphs:{name}")]
-        options += ["--graph", "steps=tests.agent_service.graphs:steps"]
+        options = [part for name in driver.GRAPHS for part in ("--graph", f"{name}=tests.agent_service.graphs:{name}")]
         ours = stack.enter_context(replica(f"sqlite:///{folder / 'agent.db'}", folder, *options))
         reference, found = (asked(url_of(port)) for port in (theirs.port, ours.port))
     lines = list(differences(reference["steps"], found["steps"]))
@@ -84,11 +82,7 @@ def differences(reference: dict[str, Any], ours: dict[str, Any]) -> Iterator[str
 def _fields(shape: Any, above: str = "") -> set[str]:
     """Every key, with those above it."""
     if isinstance(shape, list):
-        return (
-            {each for part in shape for each in _fields(part, above)}
-            if shape and not isinstance(shape[0], str)
-            else set()
-        )
+        return {each for part in shape for each in _fields(part, above)}
     if not isinstance(shape, dict):
         return set()
     return {above + key for key in shape}.union(*(_fields(each, f"{above}{key}.") for key, each in shape.items()))

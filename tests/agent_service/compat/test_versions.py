@@ -18,14 +18,13 @@ from tests.servers.processes import ROOT, absent
 
 OLDEST = ROOT / ".cache/clients/oldest/bin/python"
 PINS = Path(__file__).parent / "oldest-client.txt"
-GRAPHS = ("talk", "approval", "failing", "nested", "steps")
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a service in a process of its own."""
     folder = tmp_path_factory.mktemp("versions")
-    options = [part for name in GRAPHS for part in ("--graph", f"{name}=tests.agent_service.graphs:{name}")]
+    options = [part for name in driver.GRAPHS for part in ("--graph", f"{name}=tests.agent_service.graphs:{name}")]
     with replica(f"sqlite:///{folder / 'agent.db'}", folder, *options) as process:
         yield url_of(process.port)
 
