@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
-import aiosqlite
 import orjson
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent_service.errors import SettingsError, StoreError
-from agent_service.store.guarded_saver import GuardedSaver
-from agent_service.store.serializer import a_serializer
+from agent_service.store.sqlite_saver import CheckpointThread, SqliteSaver
 from agent_service.store.undoing import DELTA_KEYS, INPUT, NULL_TASK, PAUSES
 
 _PAUSES = ", ".join(f"'{channel}'" for channel in PAUSES)
@@ -48,47 +43,13 @@ _PRUNE = (
 )
 
 
-class _Lock(asyncio.Lock):
-    """The saver's, around each of its transactions: what fails half-way is taken back before the next one begins."""
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if error is not None and self._connection.in_transaction:
-                await self._connection.rollback()
-        finally:
-            self.release()
-
-
-@contextmanager
-def _as_store_errors() -> Iterator[None]:
-    try:
-        yield
-    except aiosqlite.Error as error:
-        raise StoreError(f"the checkpoints: {error}") from error
-
-
-class SqliteSaver(GuardedSaver, AsyncSqliteSaver):
-    """Langgraph's own, whose errors are ours."""
-
-    guard = staticmethod(_as_store_errors)
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        super().__init__(connection, serde=a_serializer())
-        self.lock = _Lock(connection)
-
-
 class SqliteCheckpoints:
-    """One connection, in aiosqlite's thread."""
+    """One connection, in a thread of its own."""
 
     def __init__(self, path: str | Path) -> None:
         """path: of the store's file; ours lies beside it."""
         self.path = Path(f"{path}.checkpoints")
+        self._thread = CheckpointThread()
         self._saver: SqliteSaver | None = None
 
     @property
@@ -100,73 +61,88 @@ class SqliteCheckpoints:
 
     async def open(self) -> None:
         """Raises SettingsError when the file cannot be used."""
-        connection: aiosqlite.Connection | None = None
-        try:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = await aiosqlite.connect(self.path)
-            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
-                await connection.execute(f"PRAGMA {pragma}")
-            saver = SqliteSaver(connection)
-            await saver.setup()
-        except BaseException as error:
-            if connection is not None:
-                await connection.close()  # its thread would keep the process from ending
-            if isinstance(error, OSError):
-                raise SettingsError(f"{self.path}: {error.strerror}; give a folder that can be written") from error
-            if isinstance(error, aiosqlite.Error):
-                raise SettingsError(
-                    f"{self.path}: not a database that can be used ({error}); restore or remove it"
-                ) from error
-            raise
-        self._saver = saver
+        self._saver = await self._thread.do(self._open)
 
     async def close(self) -> None:
         """Give it back."""
         if self._saver is not None:
-            await self._saver.conn.close()
-            self._saver = None
+            saver, self._saver = self._saver, None
+            await self._thread.do(saver.conn.close)
+        self._thread.close()
 
     async def delete_threads(self, thread_ids: Sequence[str]) -> None:
         """See Checkpoints."""
         if thread_ids:
             gone = orjson.dumps(list(thread_ids)).decode()
-            async with self._transaction() as connection:
-                for table in ("checkpoints", "writes"):
-                    query = f"DELETE FROM {table} WHERE thread_id IN (SELECT value FROM json_each(?))"  # noqa: S608
-                    await connection.execute(query, (gone,))
+            await self._transact(lambda cursor: _delete(cursor, gone))
 
     async def roll_back(self, thread_id: str, run_id: str) -> None:
         """See Checkpoints."""
-        async with self._transaction() as connection:
-            found = await connection.execute(_HAS_INPUT, (thread_id, run_id))
-            has_input = await found.fetchone() is not None
-            for statement in _ROLL_BACK:
-                await connection.execute(statement, (thread_id, run_id))
-            if not has_input:
-                await connection.execute(_UNDO, (thread_id,))
+        await self._transact(lambda cursor: _roll_back(cursor, thread_id, run_id))
 
     async def copy_thread(self, source: str, target: str) -> None:
         """See Checkpoints."""
-        async with self._transaction() as connection:
-            for table in ("checkpoints", "writes"):
-                columns = [row[1] async for row in await connection.execute(f"PRAGMA table_info({table})")]
-                others = ", ".join(column for column in columns if column != "thread_id")
-                await connection.execute(
-                    f"INSERT INTO {table} (thread_id, {others}) SELECT ?, {others} FROM {table} WHERE thread_id = ?",  # noqa: S608
-                    (target, source),
-                )
+        await self._transact(lambda cursor: _copy(cursor, source, target))
 
     async def prune(self, thread_id: str) -> None:
         """See Checkpoints."""
-        async with self._transaction() as connection:
-            if await (await connection.execute(_HAS_DELTAS, (thread_id,))).fetchone() is None:
-                for statement in _PRUNE:
-                    await connection.execute(statement, (thread_id,))
+        await self._transact(lambda cursor: _prune(cursor, thread_id))
 
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+    def _open(self) -> SqliteSaver:
+        connection: sqlite3.Connection | None = None
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            connection = sqlite3.connect(self.path, check_same_thread=False)
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000"):
+                connection.execute(f"PRAGMA {pragma}")
+            saver = SqliteSaver(connection, self._thread)
+            saver.setup()
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, OSError):
+                raise SettingsError(f"{self.path}: {error.strerror}; give a folder that can be written") from error
+            if isinstance(error, sqlite3.Error):
+                raise SettingsError(
+                    f"{self.path}: not a database that can be used ({error}); restore or remove it"
+                ) from error
+            raise
+        return saver
+
+    async def _transact(self, work: Callable[[sqlite3.Cursor], None]) -> None:
         saver = self.saver
-        with _as_store_errors():
-            async with saver.lock:
-                yield saver.conn
-                await saver.conn.commit()
+
+        def transaction() -> None:
+            with saver.cursor() as cursor:
+                work(cursor)
+
+        await self._thread.do(transaction)
+
+
+def _delete(cursor: sqlite3.Cursor, thread_ids: str) -> None:
+    for table in ("checkpoints", "writes"):
+        cursor.execute(f"DELETE FROM {table} WHERE thread_id IN (SELECT value FROM json_each(?))", (thread_ids,))  # noqa: S608
+
+
+def _roll_back(cursor: sqlite3.Cursor, thread_id: str, run_id: str) -> None:
+    has_input = cursor.execute(_HAS_INPUT, (thread_id, run_id)).fetchone() is not None
+    for statement in _ROLL_BACK:
+        cursor.execute(statement, (thread_id, run_id))
+    if not has_input:
+        cursor.execute(_UNDO, (thread_id,))
+
+
+def _copy(cursor: sqlite3.Cursor, source: str, target: str) -> None:
+    for table in ("checkpoints", "writes"):
+        columns = [row[1] for row in cursor.execute(f"PRAGMA table_info({table})")]
+        others = ", ".join(column for column in columns if column != "thread_id")
+        cursor.execute(
+            f"INSERT INTO {table} (thread_id, {others}) SELECT ?, {others} FROM {table} WHERE thread_id = ?",  # noqa: S608
+            (target, source),
+        )
+
+
+def _prune(cursor: sqlite3.Cursor, thread_id: str) -> None:
+    if cursor.execute(_HAS_DELTAS, (thread_id,)).fetchone() is None:
+        for statement in _PRUNE:
+            cursor.execute(statement, (thread_id,))

@@ -144,8 +144,7 @@ async def kept(stores: Stores) -> int:
     for table in tables:
         query = f"SELECT count(*) AS rows FROM {table}"  # noqa: S608
         if stores.kind == "sqlite":
-            found = await (await saver.conn.execute(query)).fetchone()
-            total += found[0]
+            total += saver.conn.execute(query).fetchone()[0]
         else:
             async with saver.conn.connection() as connection:
                 found = await (await connection.execute(query)).fetchone()

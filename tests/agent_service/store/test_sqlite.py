@@ -8,10 +8,12 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 
 from agent_service.errors import SettingsError, StoreError
 from agent_service.store.opening import Stores, open_stores
@@ -141,22 +143,60 @@ def test_a_broken_file_of_checkpoints_is_said_so_and_keeps_nothing_open(tmp_path
     assert told.count("not a database that can be used") == 2  # the second time it was not in use either
 
 
-def test_what_was_cut_off_half_way_is_not_kept_with_what_comes_next(tmp_path: Path) -> None:
+def test_what_failed_half_way_is_not_kept_with_what_comes_next(tmp_path: Path) -> None:
     async def test(stores: Stores) -> None:
         saver: Any = stores.checkpoints.saver
         place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}}
 
-        async def be_cut_off() -> None:  # as langgraph's saver does, when it is cancelled before it has committed
-            async with saver.lock:
-                await saver.conn.execute("INSERT INTO writes VALUES ('t', '', 'c', 'half', '', 0, 'a', 'null', '')")
-                raise asyncio.CancelledError
+        def fail_half_way() -> None:
+            with saver.cursor() as cursor:
+                cursor.execute("INSERT INTO writes VALUES ('t', '', 'c', 'half', '', 0, 'a', 'null', '')")
+                raise LookupError
 
-        with pytest.raises(asyncio.CancelledError):
-            await be_cut_off()
+        with pytest.raises(LookupError):
+            fail_half_way()
         await saver.aput_writes(place, [("a", 1)], "whole")
 
-        rows = [tuple(row) async for row in await saver.conn.execute("SELECT task_id FROM writes")]
-        assert rows == [("whole",)]
+        assert saver.conn.execute("SELECT task_id FROM writes").fetchall() == [("whole",)]
+
+    in_store(url_of(tmp_path / "agent.db"), test)
+
+
+def test_checkpoints_of_a_cancelled_run_are_whole_and_written_before_whatever_comes_next(tmp_path: Path) -> None:
+    async def test(stores: Stores) -> None:
+        saver: Any = stores.checkpoints.saver
+        place: Any = {"configurable": {"thread_id": "t", "checkpoint_ns": "", "checkpoint_id": "c"}}
+        is_there, may_go_on = asyncio.Event(), threading.Event()
+        loop, put = asyncio.get_running_loop(), saver.put
+
+        def slow(*args: Any) -> Any:
+            loop.call_soon_threadsafe(is_there.set)
+            may_go_on.wait(10)
+            return put(*args)
+
+        saver.put = slow
+        task = asyncio.create_task(saver.aput(place, empty_checkpoint() | {"id": "c"}, {"run_id": "r"}, {}))
+        await is_there.wait()
+        task.cancel()
+        undoing = asyncio.create_task(stores.checkpoints.roll_back("t", "r"))
+        await asyncio.sleep(0)
+        may_go_on.set()
+        await undoing
+
+        assert await saver.aget_tuple(place) is None
+
+    in_store(url_of(tmp_path / "agent.db"), test)
+
+
+def test_checkpoints_that_are_closed_say_so(tmp_path: Path) -> None:
+    async def test(stores: Stores) -> None:
+        saver = stores.checkpoints.saver
+        await stores.checkpoints.close()
+
+        for _ in range(2):
+            with pytest.raises(StoreError, match="closed"):
+                await saver.aget_tuple({"configurable": {"thread_id": "t"}})
+        await stores.checkpoints.close()  # once more is nothing
 
     in_store(url_of(tmp_path / "agent.db"), test)
 
@@ -189,7 +229,7 @@ def test_a_full_disk_is_an_error_of_the_store_and_what_is_there_stays_readable(t
             print((await stores.runs.get_run(run.run_id, "")).status, await stores.events.read(run.run_id, 0))
             place["configurable"]["checkpoint_id"] = "d"
             await saver.aput_writes(place, [("a", 2)], "other")
-            print([each async for each in await saver.conn.execute("SELECT task_id FROM writes")])
+            print(saver.conn.execute("SELECT task_id FROM writes").fetchall())
             print(await stores.runs.finish(run, success(), []))
             await stores.close()
         """,
