@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from agent_service.engine.bells import heard
+from agent_service.engine.bells import Bell
 from agent_service.engine.performing import Performer
 from agent_service.engine.replica import Replica
 
@@ -14,21 +12,21 @@ class Claims:
 
     def __init__(self, replica: Replica, performer: Performer) -> None:
         self._own, self._performer = replica, performer
-        self._work = asyncio.Event()
+        self._work = Bell()
 
     def wake(self) -> None:
         """There may be work."""
-        self._work.set()
+        self._work.ring()
 
     def slot_is_free(self) -> None:
         """Of use only when somebody waits."""
         if self._own.admission.runnable:
-            self._work.set()
+            self._work.ring()
 
     async def claiming(self) -> None:
         """A loop."""
         while True:
-            await heard(self._work, self._own.settings.look_seconds)
+            await self._work.heard(self._own.settings.look_seconds)
             self._work.clear()
             await self.claim()
 

@@ -29,6 +29,7 @@ class LiveStream:
         self._said_bytes, self._most_bytes = 0, most_bytes
         self._last: list[Event] = []  # error and end, until the store knows of them
         self._flushed = self._seq
+        self.is_whole = False  # it ended here, and all of it may be heard
 
     def say(self, name: str, data: bytes) -> None:
         """One more event; raises StreamTooLarge."""
@@ -57,6 +58,7 @@ class LiveStream:
 
     def end_is_kept(self) -> None:
         """Now everybody may hear it."""
+        self.is_whole = True
         self.events += self._last
         self._seq += len(self._last)
         self._last = []

@@ -36,6 +36,7 @@ class EngineSettings:
     keep_checkpoints: Literal["all", "latest"] = "all"
     thread_ttl_minutes: float | None = None  # of threads made without a time to live; None: they stay for ever
     patience_seconds: float = 5.0  # a silent stream says after so long that it is alive
+    gather_seconds: float = 0.02  # after a token, the next ones are gathered so long before a connection is told
     look_seconds: float = 1.0  # how often to look for what others did, should their news be lost
     sweep_seconds: float = 10.0  # how often what nobody needs any more is deleted
     most_steps: int = 100  # recursion limit that a caller may ask for
@@ -57,7 +58,7 @@ class EngineSettings:
         for name in (*positive, *optional):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise SettingsError(f"{name} is {getattr(self, name)}; give a number above 0")
-        for name in ("drain_seconds", "keep_seconds", "grace_seconds"):
+        for name in ("drain_seconds", "keep_seconds", "grace_seconds", "gather_seconds"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise SettingsError(f"{name} is {getattr(self, name)}; give 0 or more seconds")
         if self.queue_limit is not None and self.queue_limit < 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,15 +13,18 @@ from langgraph.graph import END, START, StateGraph
 from agent_service.engine import live as live_streams
 from agent_service.engine.graphs import GraphSource
 from agent_service.engine.live import LiveStream, StreamTooLarge
+from agent_service.engine.reading import follow
 from agent_service.store.memory import MemoryStore
 from agent_service.store.opening import Stores
 from agent_service.store.records import ATTEMPT_SPAN, Ending, Event, Finished, Run, RunStatus
 from tests.agent_service.builders import a_run, in_store
 from tests.agent_service.engine.replicas import (
+    Gates,
     Steps,
     an_engine,
     begin,
     end_of,
+    gated,
     in_memory,
     live,
     one_node,
@@ -132,6 +135,63 @@ def test_a_reader_far_behind_a_run_that_executes_here_misses_nothing(any_url: st
         assert len(later) == 1 + 21 + 1
 
     in_store(any_url, test)
+
+
+def test_the_first_token_is_told_at_once_and_those_on_its_heels_together() -> None:
+    async def main() -> None:
+        gates = Gates("a")
+        engine = an_engine(in_memory(), gated(gates), gather_seconds=3600.0)
+        async with live(engine):
+            run = await begin(engine, "gated", stream_mode=["messages-tuple"])
+            await gates.reached("a")
+            execution = engine.execution_of(run.run_id)
+            assert execution is not None
+            batches = follow(engine, run, 0)
+            assert [event.name for event in await anext(batches)] == ["metadata"]
+
+            execution.stream.say("messages", b"1")
+            first = await anext(batches)
+            rest = asyncio.create_task(all_of(batches))
+            for token in (b"2", b"3"):
+                execution.stream.say("messages", token)
+                await asyncio.sleep(0.001)
+            assert not rest.done()
+            gates.open("a")
+            batches_left = await rest
+
+        assert [event.data for event in first] == [b"1"]
+        assert [event.data for event in batches_left[0]][:2] == [b"2", b"3"]
+        assert batches_left[-1][-1].name == "end"  # which waits for nobody
+
+    run_apart(main())
+
+
+async def all_of(batches: AsyncIterator[list[Event]]) -> list[list[Event]]:
+    return [each async for each in batches]
+
+
+class Silent(MemoryStore):
+    """Whose streams nobody may read."""
+
+    async def read(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
+        """See EventLog."""
+        raise AssertionError("what is in memory was read from the store")
+
+
+def test_whoever_follows_a_run_here_hears_its_end_without_asking_the_store() -> None:
+    async def main() -> None:
+        gates = Gates("c")
+        engine = an_engine(in_memory(Silent()), gated(gates))
+        async with live(engine):
+            run = await begin(engine, "gated")
+            reading = asyncio.create_task(story_of(engine, run))
+            await gates.reached("c")
+            gates.open("c")
+            story = await reading
+
+        assert story[-1].name == "end"
+
+    run_apart(main())
 
 
 class SlowToEnd(MemoryStore):
