@@ -23,14 +23,21 @@ from agent_service.models.accounts import Account, accounted
 from agent_service.models.attempts import Deadline, RetryableError, retried, retry_after_seconds
 from agent_service.models.circuit import Circuit
 from agent_service.models.errors import ModelError, ModelTimeoutError, RequestRejectedError, ThrottledError
+from agent_service.models.keys import without_key
 from agent_service.models.observer import ModelObserver
 from agent_service.models.settings import ModelSettings
+from agent_service.models.thinking import Aloud, spoken
 
 _CONNECT_SECONDS = 5.0
 _MOST_BYTES = 4 * 2**20
 _MOST_SAID = 300  # characters of an endpoint's own words in an error
 _DONE, _NO_MORE = b"[DONE]", b"\n\n"  # the last event may lack its empty line
 _OF_THE_REQUEST = frozenset({400, 404, 413, 422})
+_CHECK = {
+    401: ", check OPENAI_API_KEY",
+    403: ", check OPENAI_API_KEY",
+    404: ", check OPENAI_BASE_URL and AGENT_MODEL",
+}
 
 
 def _utc_now() -> datetime:
@@ -108,7 +115,7 @@ class EndpointChatModel(BaseChatModel):
                 account.counted = found.usage
                 account.got(found.written)
                 wire.refuse_cut(found.finish_reason)
-                message = found.message
+                message = spoken(found).message
                 message.usage_metadata = account.usage
                 message.response_metadata = _metadata(account, found.model, found.finish_reason)
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -139,12 +146,12 @@ class EndpointChatModel(BaseChatModel):
         self, response: httpx.Response, deadline: Deadline, account: Account
     ) -> AsyncGenerator[AIMessageChunk, None]:
         """What is said, then one empty chunk with what the endpoint tells of it."""
-        model, finish_reason, is_first = "", None, True
+        model, finish_reason, is_first, is_silent, aloud = "", None, True, True, Aloud()
         async with aclosing(self._pieces(response, deadline)) as pieces:
             async for piece in pieces:
                 account.counted = piece.usage or account.counted
                 model, finish_reason = piece.model or model, piece.finish_reason or finish_reason
-                if not piece.says_something:
+                if not piece.written:
                     continue
                 if is_first:
                     self.observer.first_token(time.perf_counter() - account.began)
@@ -152,9 +159,15 @@ class EndpointChatModel(BaseChatModel):
                 account.got(piece.written)
                 if account.got_bytes > _MOST_BYTES:
                     raise ModelError(f"the endpoint answered more than {_MOST_BYTES} bytes")
-                yield piece.chunk
+                said = aloud.heard(piece)
+                if said.says_something:
+                    is_silent = False
+                    yield said.chunk
         wire.refuse_cut(finish_reason)
-        if is_first and finish_reason is None:
+        rest = aloud.rest()
+        if rest:
+            yield AIMessageChunk(content=rest)
+        elif is_silent and finish_reason is None:
             raise ModelError("the endpoint's stream ended without an answer")
         told = _metadata(account, model, finish_reason)
         yield AIMessageChunk(content="", usage_metadata=account.usage, response_metadata=told, chunk_position="last")
@@ -166,7 +179,12 @@ class EndpointChatModel(BaseChatModel):
             for data in lines.feed(_NO_MORE if raw is None else raw):
                 if data == _DONE:
                     return
-                told = wire.read(data, "a piece of the endpoint's stream")
+                try:
+                    told = wire.read_event(data)
+                except ModelError:
+                    if raw is None:  # the connection ended in its middle
+                        break
+                    raise
                 self._refuse_error(told)
                 piece = wire.read_chunk(told)
                 is_finished = is_finished or piece.finish_reason is not None
@@ -213,12 +231,13 @@ class EndpointChatModel(BaseChatModel):
             account.sent_bytes = len(request.content)
             return response
         try:
-            said = self._without_key((await _limited(response)).decode("utf-8", "replace"))[:_MOST_SAID]
+            said = without_key(wire.refusal_in(await _limited(response)), self.settings.api_key)[:_MOST_SAID]
         finally:
             await response.aclose()
         pause = retry_after_seconds(response.headers.get("retry-after"), self.now())
         when = "" if pause is None else f", and asks to be tried again in {math.ceil(pause)} s"
-        words = f"the model's endpoint answered HTTP {response.status_code}{when}: {said}"
+        check = _CHECK.get(response.status_code, "")
+        words = f"the model's endpoint answered HTTP {response.status_code}{when}{check}: {said}"
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self.observer.throttled()
             raise RetryableError(ThrottledError(words, pause), pause)
@@ -239,11 +258,7 @@ class EndpointChatModel(BaseChatModel):
     def _refuse_error(self, answer: Any) -> None:
         said = wire.error_in(answer)
         if said:
-            raise ModelError(f"the endpoint broke off: {self._without_key(said)[:_MOST_SAID]}")
-
-    def _without_key(self, text: str) -> str:
-        key = self.settings.api_key
-        return text.replace(key, "***") if key else text
+            raise ModelError(f"the endpoint broke off: {without_key(said, self.settings.api_key)[:_MOST_SAID]}")
 
 
 def _metadata(account: Account, model: str, finish_reason: str | None) -> dict[str, Any]:

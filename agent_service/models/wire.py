@@ -22,6 +22,8 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call
 from agent_service.models.errors import AnswerCutError, ModelError
 
 _ROLES: dict[type[BaseMessage], str] = {SystemMessage: "system", HumanMessage: "user", AIMessage: "assistant"}
+_THOUGHTS = ("reasoning_content", "reasoning")
+_ERROR_TEXT = b'{"error": "'
 _CUT = {
     "length": "the model's answer was cut: it was as long as the endpoint allows; ask for less, or let it say more",
     "content_filter": "the endpoint's filter held the model's answer back",
@@ -62,6 +64,7 @@ class Piece:
     usage: UsageMetadata | None = None  # of all that came so far
     finish_reason: str | None = None
     model: str = ""
+    thought: str = ""  # which the endpoint tells apart from the answer
 
     @property
     def says_something(self) -> bool:
@@ -71,7 +74,7 @@ class Piece:
     @property
     def written(self) -> str:
         """All that a model had to write for it."""
-        return self.text + "".join(f"{call['name'] or ''}{call['args'] or ''}" for call in self.calls)
+        return self.thought + self.text + "".join(f"{call['name'] or ''}{call['args'] or ''}" for call in self.calls)
 
     @property
     def chunk(self) -> AIMessageChunk:
@@ -100,10 +103,40 @@ def read(data: bytes, what: str) -> Any:
         raise ModelError(f"{what} is no JSON") from error
 
 
+def read_event(data: bytes) -> Any:
+    """An event of a stream; raises ModelError when it is no JSON.
+
+    Some endpoints put the words of an error between quotes as they are, line breaks and quotes included.
+    """
+    try:
+        return read(data, "a piece of the endpoint's stream")
+    except ModelError:
+        if not data.startswith(_ERROR_TEXT):
+            raise
+        return {"error": data.removeprefix(_ERROR_TEXT).decode("utf-8", "replace").rstrip('"}')}
+
+
 def error_in(answer: Any) -> str:
     """What an endpoint says went wrong where it should have answered; empty when it says nothing."""
     error = answer.get("error") if isinstance(answer, Mapping) else None
-    return str(error) if error else ""
+    said = error.get("message") or error if isinstance(error, Mapping) else error
+    return _in_one_line(said if isinstance(said, str) else json.dumps(said)) if said else ""
+
+
+def refusal_in(body: bytes) -> str:
+    """What an endpoint says with a status that is no success, in one line: its words, or else all of its body."""
+    text = body.decode("utf-8", "replace")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        answer = None
+    more = answer if isinstance(answer, Mapping) else {}
+    said = (error_in(answer), *(more.get(name) for name in ("message", "detail")))
+    return _in_one_line(next((words for words in said if isinstance(words, str) and words), text))
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def read_message(answer: Any) -> Piece:
@@ -149,6 +182,7 @@ def _piece(answer: Mapping[str, Any], choice: Mapping[str, Any], said: Mapping[s
         usage=usage_in(answer),
         finish_reason=_text(choice.get("finish_reason"), "finish_reason"),
         model=_text(answer.get("model"), "model") or "",
+        thought=next((said[name] for name in _THOUGHTS if isinstance(said.get(name), str)), ""),
     )
 
 

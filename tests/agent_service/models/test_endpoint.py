@@ -174,6 +174,7 @@ def test_an_endpoint_that_fails_gives_one_clear_error_without_the_key(
         (Script(pieces=[delta(content="a"), b'data: {"error": {"message": "overloaded"}}\n\n']), "overloaded"),
         (Script(pieces=[delta(content="a"), f'data: {{"error": "bad key {KEY}"}}\n\n'.encode()]), r"bad key \*\*\*"),
         (Script(pieces=[DONE]), "ended without an answer"),
+        (Script(pieces=[delta(reasoning_content="hm"), delta(content="<think>hm"), DONE]), "ended without an answer"),
         (Script(pieces=[delta(content="a"), delta(tool_calls=[7])]), "a tool call is no object"),
         (Script(pieces=[delta(content="a"), b'data: {"choices": [{"delta": 7}]}\n\n']), "its delta is no object"),
         (Script(pieces=[delta(content="a"), b"data: 7\n\n"]), "cannot be read"),
