@@ -139,6 +139,7 @@ class Conversation:
             data: Any = part.data
             if part.event == "metadata":
                 turn.run_id = data["run_id"]
+                turn.interrupts.clear()  # of an attempt before, which asks anew
             elif part.event == "error":
                 turn.error = f"{data.get('error')}: {data.get('message')}"
             elif part.event == "updates":

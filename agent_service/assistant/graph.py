@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, HumanMessage
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, RetryPolicy, TimeoutPolicy
 
@@ -25,6 +26,7 @@ from agent_service.assistant.looking.known import known_workloads
 from agent_service.assistant.looking.planning import calls_for
 from agent_service.assistant.looking.sources import Sources
 from agent_service.assistant.looking.tools import use, utc_now
+from agent_service.assistant.memory import is_looked_at, note_on, noted, recalled, remembered
 from agent_service.assistant.printable import printable
 from agent_service.assistant.question.grammar import Intent, understand
 from agent_service.assistant.settings import AssistantSettings
@@ -42,12 +44,15 @@ def assistant_graph(
     sources: Sources | None = None,
     now: Callable[[], datetime] = utc_now,
     spare_seconds: float = _SPARE_SECONDS,
-) -> StateGraph[OpsState, OpsContext, OpsState, OpsState]:
+) -> StateGraph[OpsState, OpsContext, MessagesState, OpsState]:
     """Not compiled, so that whoever serves it chooses where its state is kept."""
     planner, sources = planner or RulePlanner(), sources or Sources(settings)
     nodes, approval = _Nodes(planner, sources, now), ApprovalNodes(settings, sources, now)
     slow = timeout_for(planner.seconds, spare_seconds)
-    graph: StateGraph[OpsState, OpsContext, OpsState, OpsState] = StateGraph(OpsState, context_schema=OpsContext)
+    # A caller says messages.  What he sends beside them never reaches the state: the nodes believe it, or remember it.
+    graph: StateGraph[OpsState, OpsContext, MessagesState, OpsState] = StateGraph(
+        OpsState, context_schema=OpsContext, input_schema=MessagesState
+    )
     once_more = RetryPolicy(max_attempts=2)
     graph.add_node("plan", nodes.plan, destinations=("tools", "propose", "answer", END), timeout=slow)
     graph.add_node("tools", nodes.tools, destinations=("collect",), timeout=_QUICK, retry_policy=once_more)
@@ -57,7 +62,7 @@ def assistant_graph(
     approve: Any = approval.approve
     apply: Any = approval.apply
     graph.add_node("propose", propose, destinations=("approve", "answer"), timeout=_QUICK)
-    graph.add_node("approve", approve, destinations=("apply", "answer"), timeout=_QUICK)
+    graph.add_node("approve", approve, destinations=("apply", "approve", "answer"), timeout=_QUICK)
     graph.add_node("apply", apply, destinations=("answer",), timeout=_QUICK)
     graph.add_node("answer", nodes.answer, timeout=slow)
     graph.add_edge(START, "plan")
@@ -88,17 +93,23 @@ class _Nodes:
         except CallerError as error:
             return Command(update=begun | {"outcome": f"I cannot answer that: {error}."}, goto="answer")
         known = await known_workloads(self._sources) if text.strip() else []
-        understood = understand(text, known, now, namespace=caller.namespace, workload=caller.workload)
+        before = recalled(state)
+        understood = understand(text, known, now, namespace=caller.namespace, workload=caller.workload, before=before)
+        begun["about"] = remembered(understood, before)
         if understood.problem and not known:
             understood = replace(understood, problem=f"{understood.problem} ({self._sources.who_knows})")
         begun |= {"intent": understood.intent.value}
-        begun["question"] = _plain(asdict(understood)) | {"text": text, "known": known, "now": now.isoformat()}
+        note = note_on(understood, known)
+        told = {"text": text, "known": known, "now": now.isoformat(), "note": note}
+        begun["question"] = _plain(asdict(understood)) | told
         if understood.intent is Intent.HELP:
             return Command(update=begun | {"messages": [_message(HELP, BY_RULES, DETERMINISTIC)]}, goto=END)
         if understood.intent is Intent.SET_FIELD:
             return Command(update=begun, goto="answer" if understood.problem else "propose")
         usual = [] if understood.problem else calls_for(understood, now)
         chosen = await self._planner.plan(state["messages"], begun["question"], usual)
+        if not is_looked_at(understood, chosen.calls):  # a model may look elsewhere than it was told
+            begun["question"]["note"] = ""
         begun |= {"calls": chosen.calls, "fallback": chosen.fallback, "mode": chosen.mode}
         return Command(update=begun, goto="tools" if chosen.calls else "answer")
 
@@ -125,16 +136,17 @@ class _Nodes:
 
     async def answer(self, state: OpsState) -> dict[str, Any]:
         """Say what was found; a model's words count only as far as evidence carries them."""
-        if state.get("outcome"):
-            return {"messages": [_message(state["outcome"], BY_RULES, DETERMINISTIC)], "mode": DETERMINISTIC}
         question, evidence, intent = state.get("question") or {}, state.get("evidence") or [], state.get("intent", "")
+        if state.get("outcome"):
+            text = noted(state["outcome"], question)
+            return {"messages": [_message(text, BY_RULES, DETERMINISTIC)], "mode": DETERMINISTIC}
         plain = by_template(question, evidence, intent=intent)
         if (
             question.get("problem") and not evidence and not state.get("fallback")
         ):  # what the rules ask back needs no model's words
             return {"messages": [_message(plain, BY_RULES, DETERMINISTIC)], "mode": DETERMINISTIC}
         said = await self._planner.word(state["messages"], question, evidence, plain, state.get("fallback", ""))
-        return {"messages": [_message(said.text, said.label, said.mode)], "mode": said.mode}
+        return {"messages": [_message(noted(said.text, question), said.label, said.mode)], "mode": said.mode}
 
 
 def _begun(text: str, now: datetime) -> dict[str, Any]:
@@ -145,6 +157,7 @@ def _begun(text: str, now: datetime) -> dict[str, Any]:
         "calls": [],
         "evidence": [],
         "proposal": None,
+        "mistakes": [],
         "decision": None,
         "outcome": "",
         "steps_left": _ROUNDS,
@@ -171,4 +184,4 @@ def _plain(question: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(value: Any) -> Any:
-    return value.value if isinstance(value, Intent) else value
+    return value.value if isinstance(value, StrEnum) else value

@@ -52,18 +52,24 @@ class Proposal(TypedDict):
     uid: str
     generation: int | None  # of what people write; what the controller writes into the status does not count
     expires_at: str
+    is_recalled: NotRequired[bool]  # the question named no workload: the one of the question before is meant
 
 
 class OpsState(MessagesState, total=False):
-    """Of one thread.  All but the messages is of the last question: every question begins anew."""
+    """Of one thread.  All but `messages` and `about` is of the last question: every question begins anew.
+
+    A run's input is messages and nothing else: the rest is written by nodes alone.
+    """
 
     intent: str
     question: dict[str, Any]
     calls: list[Call]
     evidence: list[Evidence]
     proposal: Proposal | None
+    mistakes: list[str]  # what was wrong with each answer to the proposal that was no decision
     decision: dict[str, Any] | None
     outcome: str  # of a proposal, or why there is no answer
     steps_left: int
     mode: str  # deterministic, or the model's name
     fallback: str  # why the model was not used, where it was to be
+    about: str | None  # the workload of the last question that was understood: see `memory`

@@ -248,3 +248,21 @@ def test_answers_reach_the_terminal_without_what_it_would_obey(monkeypatch: pyte
     service = Service([("updates", {"answer": message("a\x1b]0;owned\x07b\x1b[2J\u202ec")})])
 
     assert "abc" in run_chat(monkeypatch, service, "why?")
+
+
+def asked_again(words: str) -> list[dict[str, Any]]:
+    action = {**PROPOSED[0]["value"]["action_requests"][0], "description": f"{words}. Set max replicas"}
+    return [{"id": words, "value": {"action_requests": [action]}}]
+
+
+def test_what_an_attempt_asked_that_was_broken_off_is_not_asked_beside_what_the_next_one_asks() -> None:
+    run = [
+        ("metadata", {"run_id": "r", "attempt": 1}),
+        ("updates", {"__interrupt__": asked_again("lost")}),
+        ("metadata", {"run_id": "r", "attempt": 2}),
+        ("updates", {"__interrupt__": asked_again("kept")}),
+    ]
+
+    turn = conversation(Service(run)).ask("set max replicas to 12")
+
+    assert [each["id"] for each in turn.interrupts] == ["kept"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from agent_service.assistant.state import Proposal
 
 _MOST_REPLICAS = 2**31 - 1  # what Kubernetes can write
 _LONGEST_MESSAGE = 500
+_MOST_AGAIN = 3  # times that a person is asked again after an answer that is no decision
 
 
 class ProposalError(Exception):
@@ -65,6 +66,7 @@ def checked(given: object) -> Proposal:
         "uid": uid,
         "generation": generation,
         "expires_at": expiry_of(given).isoformat(),
+        "is_recalled": given.get("is_recalled") is True,
     }
 
 
@@ -79,16 +81,38 @@ def expiry_of(given: Mapping[str, Any]) -> datetime:
     return at
 
 
-def request_for(proposal: Proposal) -> dict[str, Any]:
-    """What a person is asked, in the shape that chat clients show."""
+def mistakes_in(given: object) -> list[str]:
+    """What was wrong with earlier answers, from a state that may hold anything."""
+    return (
+        [inline(each)[:_LONGEST_MESSAGE] for each in given if isinstance(each, str)] if isinstance(given, list) else []
+    )
+
+
+def may_ask_again(mistakes: Sequence[str]) -> bool:
+    """Whether a person who answered so often with what is no decision gets another chance."""
+    return len(mistakes) <= _MOST_AGAIN
+
+
+def request_for(proposal: Proposal, mistakes: Sequence[str] = ()) -> dict[str, Any]:
+    """What a person is asked, in the shape that chat clients show.
+
+    mistakes: see mistakes_in.  The action stays as it was proposed, however the last answer wanted it.
+    """
     before = "not set" if proposal["before"] is None else inline(proposal["before"])
+    who = f"{proposal['namespace']}/{proposal['name']}"
+    if proposal.get("is_recalled"):
+        who += " (the workload of the question before; this one named none)"
+    again = ""
+    if mistakes:
+        last = "" if may_ask_again([*mistakes, ""]) else " This is the last time that I ask."
+        again = f"Nothing was changed. The last answer cannot be used: {mistakes[-1]}.{last} "
     return {
         "action_requests": [
             {
                 "name": "set_field",
                 "args": {"field": proposal["field"], "value": proposal["value"]},
-                "description": f"Set {proposal['field']} of {proposal['namespace']}/{proposal['name']} from {before} "
-                f"to {proposal['value']}. The proposal expires at {proposal['expires_at'][:19]} UTC.",
+                "description": f"{again}Set {proposal['field']} of {who} from {before} to {proposal['value']}. "
+                f"The proposal expires at {proposal['expires_at'][:19]} UTC.",
             }
         ],
         "review_configs": [{"action_name": "set_field", "allowed_decisions": ["approve", "edit", "reject"]}],

@@ -23,12 +23,14 @@ from agent_service.assistant.question.fields import (
     is_relative,
 )
 from agent_service.assistant.question.intents import Intent, asks_for_history, intent_of, without_greeting
+from agent_service.assistant.question.plain_words import strange_in
 from agent_service.assistant.question.time_words import words_of
 from agent_service.assistant.question.times import When, when_in
-from agent_service.assistant.question.workloads import Subject, subject_of
+from agent_service.assistant.question.workloads import Subject, Whence, subject_of
 
-__all__ = ["SETTABLE", "Intent", "Question", "Settable", "understand"]
+__all__ = ["OF_ALL", "SETTABLE", "Intent", "Question", "Settable", "Whence", "understand"]
 
+OF_ALL = (Intent.HEALTH, Intent.WORKLOADS)  # of all workloads, whichever is named
 _LONGEST_TOLD = timedelta(hours=36)  # of decisions, at once
 _LONGEST_SCORED = timedelta(days=30)
 _LONGEST_AHEAD_SECONDS = 7200
@@ -53,12 +55,23 @@ class Question:
     since: datetime | None = None  # first instant of a span; then there is no `at`
     until: datetime | None = None  # its end, now at the latest
     percent: float | None = None  # given where an amount of demand was wanted, beside a problem
+    whence: Whence = Whence.NOBODY  # who said which workload is meant
+    forgotten: str = ""  # the workload of the question before, when it would be meant and is not known any more
 
 
 def understand(
-    text: str, known: Sequence[str], now: datetime, *, namespace: str = "default", workload: str | None = None
+    text: str,
+    known: Sequence[str],
+    now: datetime,
+    *,
+    namespace: str = "default",
+    workload: str | None = None,
+    before: str | None = None,
 ) -> Question:
-    """text: the question.  known: workloads as NAMESPACE/NAME.  workload: what is meant when nothing is named."""
+    """text: the question.  known: workloads as NAMESPACE/NAME.  workload: what is meant when nothing is named.
+
+    before: what is meant when there is no such either: the workload of the question before.
+    """
     words = " ".join(text.replace(WORKLOAD, " ").split())
     metric = re.match(r"(?:promql|query|metric)\s*:", words, re.IGNORECASE)
     if metric is not None:
@@ -68,15 +81,21 @@ def understand(
     asked = without_greeting(words)
     if words and not asked.strip(" ,.!?:;-"):
         return Question(Intent.HELP)
-    subject = subject_of(asked, known, namespace, workload)
+    subject = subject_of(asked, known, namespace, workload, before)
     intent = intent_of(" ".join(subject.text.split()))
     if intent is Intent.UNKNOWN:  # a workload may be called as a word of the question is
         intent = intent_of(asked)
+    is_named = subject.whence is Whence.QUESTION
     if intent in (Intent.HELP, Intent.UNKNOWN):
-        return Question(intent)
-    if subject.problem and intent not in (Intent.WORKLOADS, Intent.HEALTH):
-        return Question(intent, problem=subject.problem)
-    found = Question(intent, subject.namespace, subject.name)
+        return _about(intent, subject) if is_named else Question(intent)
+    plain = subject_of(asked, known, namespace, workload)
+    if intent in OF_ALL:
+        found = replace(_about(intent, plain), whence=Whence.QUESTION if is_named else Whence.NOBODY)
+    else:
+        subject = _unless_strange(subject, plain, intent, known)
+        found = _about(intent, subject)
+        if subject.problem or (subject.forgotten and intent is Intent.SET_FIELD):
+            return replace(found, namespace="", name="", problem=_unclear(subject))
     if intent is Intent.SET_FIELD:
         change = change_in(subject.text, _who(subject))
         return replace(
@@ -91,6 +110,30 @@ def understand(
         return _with_time(found, rest, now)
     except TimeError as error:
         return replace(found, problem=str(error))
+
+
+def _about(intent: Intent, subject: Subject) -> Question:
+    return Question(intent, subject.namespace, subject.name, whence=subject.whence, forgotten=subject.forgotten)
+
+
+def _unless_strange(subject: Subject, plain: Subject, intent: Intent, known: Sequence[str]) -> Subject:
+    """Without the workload of before where a word of the question may be the name of another.
+
+    plain: as if there had been no question before.  Of a change each word is looked at anyway.
+    """
+    strange = strange_in(subject.text, known) if subject.whence is Whence.BEFORE else ""
+    if not strange or intent is Intent.SET_FIELD:
+        return subject
+    if not plain.problem:  # there is but one
+        return plain
+    doubt = f'I cannot tell whether "{strange}" means {_who(subject)}, as before'
+    return replace(plain, problem=f"{doubt}; {plain.problem}")
+
+
+def _unclear(subject: Subject) -> str:
+    """Why it is not clear which workload is meant.  A change is not turned to another one because there is but one."""
+    gone = f"what was meant before, {subject.forgotten}, is not known any more; " if subject.forgotten else ""
+    return gone + (subject.problem or f"name the workload, such as {_who(subject)}")
 
 
 def _who(subject: Subject) -> str:

@@ -114,6 +114,7 @@ _INTENTS: tuple[tuple[Intent, tuple[str, ...]], ...] = (
     ),
 )
 _COMPILED = tuple((intent, re.compile("|".join(patterns), re.IGNORECASE)) for intent, patterns in _INTENTS)
+_LEAST_MENDED = 5  # letters
 _MISSPELT = (
     "forecast", "forecasts", "predict", "prediction", "accuracy", "accurate", "explain", "status", "healthy", "alarms",
     "replicas", "workloads", "history", "reason", "scaling", "changed", "happened", "decisions", "simulate", "quantile",
@@ -145,7 +146,7 @@ def intent_of(text: str) -> Intent:
     found = _first(text)
     if found is not Intent.UNKNOWN:
         return found
-    mended = re.sub(r"[a-z]{5,}", lambda word: _mended(word.group()), text.lower())
+    mended = re.sub(rf"[a-z]{{{_LEAST_MENDED},}}", lambda word: _mended(word.group()), text.lower())
     found = _first(mended)
     return Intent.UNKNOWN if found is Intent.SET_FIELD else found  # nothing is changed by a word that was guessed
 
@@ -153,6 +154,11 @@ def intent_of(text: str) -> Intent:
 def asks_for_history(text: str) -> bool:
     """Whether a question of WHY is about how the floor moved over a span."""
     return _HISTORY.search(text) is not None
+
+
+def is_misspelt(word: str) -> bool:
+    """Whether a word is taken for one of a question that it only resembles."""
+    return len(word) >= _LEAST_MENDED and _mended(word) != word
 
 
 def _first(text: str) -> Intent:

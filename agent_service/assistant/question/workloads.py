@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from agent_service.assistant.question.fields import WORKLOAD
 from agent_service.assistant.question.zones import is_place
@@ -22,6 +23,16 @@ _IDIOMS = frozenset(
 )
 
 
+class Whence(StrEnum):
+    """Who said which workload is meant; what stands first here has the last word."""
+
+    QUESTION = "question"  # or said something of it that cannot be used
+    CONTEXT = "context"  # of the run
+    BEFORE = "before"  # the question before
+    ONLY = "only"  # nobody: there is but one
+    NOBODY = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """A workload, and the text with WORKLOAD in the place of its name."""
@@ -30,15 +41,21 @@ class Subject:
     namespace: str = ""
     name: str = ""
     problem: str = ""  # why it is not clear which one is meant
+    whence: Whence = Whence.NOBODY
+    forgotten: str = ""  # the workload of the question before, when it would be meant and is not known any more
 
 
-def subject_of(text: str, known: Sequence[str], namespace: str, default: str | None) -> Subject:
-    """known: as NAMESPACE/NAME.  default: what is meant when nothing is named."""
+def subject_of(
+    text: str, known: Sequence[str], namespace: str, default: str | None, before: str | None = None
+) -> Subject:
+    """known: as NAMESPACE/NAME.  default: what is meant when nothing is named.  before: what was meant last."""
+    everything = known
     said = _NAMESPACE.search(text)
     if said is not None:  # "agent in namespace shop"
         namespace, known_there = said[1].lower(), [each for each in known if each.partition("/")[0] == said[1].lower()]
         if known and not known_there:
-            return Subject(text, problem=f"there is no workload in namespace {namespace}; there are: {_some(known)}")
+            problem = f"there is no workload in namespace {namespace}; there are: {_some(known)}"
+            return Subject(text, problem=problem, whence=Whence.QUESTION)
         text, known = f"{text[: said.start()]} {text[said.end() :]}", known_there
     mentioned = _mentioned(text, known, namespace)
     if mentioned:
@@ -46,9 +63,9 @@ def subject_of(text: str, known: Sequence[str], namespace: str, default: str | N
         for written in sorted({form for forms in mentioned.values() for form in forms}, key=len, reverse=True):
             cut = _says(written).sub(f" {WORKLOAD} ", cut)
         if len(mentioned) > 1:
-            return Subject(cut, problem=f"which one: {', '.join(sorted(mentioned))}? Name it as it stands here")
-        space, _, name = next(iter(mentioned)).rpartition("/")
-        return Subject(cut, space, name)
+            problem = f"which one: {', '.join(sorted(mentioned))}? Name it as it stands here"
+            return Subject(cut, problem=problem, whence=Whence.QUESTION)
+        return _called(next(iter(mentioned)), cut, Whence.QUESTION)
     for written_name in _WRITTEN.finditer(text):
         if not _is_name(written_name, text):
             continue
@@ -57,20 +74,33 @@ def subject_of(text: str, known: Sequence[str], namespace: str, default: str | N
         if known:
             near = difflib.get_close_matches(asked, known, 1, 0.6)
             hint = f"; did you mean {near[0]}?" if near else f"; there are: {_some(known)}"
-            return Subject(cut, problem=f"there is no workload {asked}{hint}")
-        space, _, name = asked.partition("/")
-        return Subject(cut, space, name)
-    if default is not None or len(known) == 1:
-        meant = known[0] if default is None else _meant(default, known, namespace)
-        space, _, name = meant.rpartition("/")
-        return Subject(text, space, name)
+            return Subject(cut, problem=f"there is no workload {asked}{hint}", whence=Whence.QUESTION)
+        return _called(asked, cut, Whence.QUESTION)
+    if default is not None:
+        return _called(_meant(default, known, namespace), text, Whence.CONTEXT)
+    gone = ""
+    if before is not None and (said is None or before.partition("/")[0] == namespace):
+        if before in known or not everything:  # without a list there is no telling that it is gone
+            return _called(before, text, Whence.BEFORE)
+        gone = before
+    if len(known) == 1:
+        return replace(_called(known[0], text, Whence.ONLY), forgotten=gone)
+    whence = Whence.NOBODY if said is None else Whence.QUESTION
+    return Subject(text, problem=_which(text, known), whence=whence, forgotten=gone)
+
+
+def _called(who: str, text: str, whence: Whence) -> Subject:
+    space, _, name = who.rpartition("/")
+    return Subject(text, space, name, whence=whence)
+
+
+def _which(text: str, known: Sequence[str]) -> str:
     if not known:
-        return Subject(
-            text, problem="name the workload as NAMESPACE/NAME; the list of workloads is not to be had just now"
-        )
-    near = difflib.get_close_matches(text.split()[-1].strip("?.!,").lower(), known, 1, 0.7) if text.split() else []
+        return "name the workload as NAMESPACE/NAME; the list of workloads is not to be had just now"
+    last = text.rstrip("?.!, ").rpartition(" ")[2].lower()
+    near = difflib.get_close_matches(last, known, 1, 0.7)
     hint = f"did you mean {near[0]}? " if near else ""
-    return Subject(text, problem=f"{hint}which workload: {_some(known)}? Name it as it stands here")
+    return f"{hint}which workload: {_some(known)}? Name it as it stands here"
 
 
 def _meant(default: str, known: Sequence[str], namespace: str) -> str:

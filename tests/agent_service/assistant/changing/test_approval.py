@@ -58,31 +58,6 @@ def test_an_edited_change_is_made_as_edited_and_a_rejected_one_not_at_all() -> N
     assert rejected.patches == []
 
 
-@pytest.mark.parametrize(
-    ("decision", "words"),
-    [
-        ({"type": "maybe"}, "'maybe' is neither approve, edit nor reject"),
-        ("yes", "answer with one decision"),
-        ({"type": "edit", "edited_action": {"args": {"value": -1}}}, "max replicas is a whole number"),
-        ({"type": "edit", "edited_action": {"args": {"value": float("inf")}}}, "max replicas is a whole number"),
-        ({"type": "edit", "edited_action": {"args": {"value": float("nan")}}}, "max replicas is a whole number"),
-        ({"type": "edit", "edited_action": {"args": {"value": 2**31}}}, "max replicas is a whole number"),
-        ({"type": "edit", "edited_action": {"args": {"value": 3, "name": "other"}}}, "not the field or the object"),
-        ({"type": "edit", "edited_action": {"args": {"field": "mode", "value": "Active"}}}, "not the field"),
-        ({"type": "edit"}, "an edit is"),
-    ],
-)
-def test_an_answer_that_is_no_decision_changes_nothing(decision: Any, words: str) -> None:
-    cluster = Cluster()
-
-    async def main() -> str:
-        graph, _ = await propose(World({PATH: cluster}))
-        return await decide(graph, decision)
-
-    assert words in run_apart(main())
-    assert cluster.patches == []
-
-
 def test_an_object_that_was_changed_meanwhile_is_left_alone() -> None:
     cluster = Cluster()
 
