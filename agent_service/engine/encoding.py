@@ -11,6 +11,8 @@ from langchain_core.messages import BaseMessage
 from langgraph.types import Interrupt, PregelTask, Send, StateSnapshot
 from pydantic import BaseModel
 
+from agent_service.store.compact import compact
+
 # Dataclasses come to us: some of langgraph's are told otherwise than field by field.  So do numpy's arrays: orjson's
 # own option for them imports numpy, 20 MB of it, at the first object of any type that it does not know.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -25,9 +27,9 @@ def encode(value: Any) -> bytes:
     try:
         told = orjson.dumps(value, default=_plain, option=_OPTIONS)
     except Exception:  # such as half a character, a number of 100 digits, or whatever an object raises when asked
-        return orjson.dumps(_harmless(value, 0), option=orjson.OPT_NON_STR_KEYS)
+        return compact(orjson.dumps(_harmless(value, 0), option=orjson.OPT_NON_STR_KEYS))
     # No database keeps NUL characters as text.  (A backslash before the text u0000 looks like one, and survives.)
-    return told if _NUL not in told else orjson.dumps(_harmless(orjson.loads(told), 0))
+    return compact(told if _NUL not in told else orjson.dumps(_harmless(orjson.loads(told), 0)))
 
 
 def _harmless(value: Any, depth: int) -> Any:

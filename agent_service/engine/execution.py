@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import orjson
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import GraphDrained, NodeTimeoutError
 
@@ -124,7 +123,7 @@ class Execution:
         Raises Lost when the lease was; StoreError when checkpoints cannot be read or written, which is no fault of the
         run's: somebody has to try again.
         """
-        self.stream.say("metadata", orjson.dumps({"run_id": self.run.run_id, "attempt": self.run.attempt}))
+        self.stream.say("metadata", encode({"run_id": self.run.run_id, "attempt": self.run.attempt}))
         try:
             trouble = await self._walk()
             if self._halt is not None and isinstance(trouble, asyncio.CancelledError):
@@ -267,7 +266,7 @@ class Execution:
         return encode({key: value for key, value in values.items() if key != "__interrupt__"})
 
     def _say_end(self, status: RunStatus) -> None:
-        self.stream.say_last("end", orjson.dumps({"run_id": self.run.run_id, "status": status.value}))
+        self.stream.say_last("end", encode({"run_id": self.run.run_id, "status": status.value}))
 
     @asynccontextmanager
     async def _soon(self) -> AsyncIterator[None]:

@@ -11,6 +11,7 @@ import orjson
 
 from agent_service.errors import InvalidError
 from agent_service.store import words
+from agent_service.store.compact import compact
 from agent_service.store.records import (
     ATTEMPT_SPAN,
     Claim,
@@ -114,8 +115,8 @@ def last_words(run: Run, ending: Ending, last_seq: int) -> list[Event]:
     They are numbered like those of the next attempt would be: a replica that died may have shown more events than it
     stored, and a reader who has seen those asks for what comes after them.
     """
-    told = [] if ending.error is None else [("error", orjson.dumps(ending.error))]
-    told.append(("end", orjson.dumps({"run_id": run.run_id, "status": ending.status.value})))
+    told = [] if ending.error is None else [("error", compact(orjson.dumps(ending.error)))]
+    told.append(("end", compact(orjson.dumps({"run_id": run.run_id, "status": ending.status.value}))))
     first = max(last_seq, run.attempt * ATTEMPT_SPAN) + 1
     return [Event(first + number, name, data) for number, (name, data) in enumerate(told)]
 
@@ -128,7 +129,7 @@ def stopped(at: datetime) -> Ending:
 def given_up(run: Run, at: datetime) -> Ending:
     """Of a run whose replicas went silent too often."""
     error = {"error": "RunLost", "message": f"{run.crashes} replicas stopped answering while they executed this run"}
-    return Ending(RunStatus.ERROR, at, result=orjson.dumps({"__error__": error}), error=error)
+    return Ending(RunStatus.ERROR, at, result=compact(orjson.dumps({"__error__": error})), error=error)
 
 
 # submissions

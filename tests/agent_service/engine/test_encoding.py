@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,20 @@ from agent_service.store.records import RunStatus
 from tests.agent_service.builders import in_store
 from tests.agent_service.engine.replicas import an_engine, begin, end_of, in_memory, live, one_node
 from tests.coroutines import run_apart
+
+
+def test_what_is_told_takes_no_more_memory_than_it_has_bytes() -> None:
+    values = [{"number": number, "text": "x" * 300} for number in range(200)]
+    encode(values[0])  # whatever is made once
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        told = [encode(value) for value in values]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert after - before < 1.5 * sum(map(len, told))
 
 
 class Sulky:
