@@ -23,7 +23,7 @@ from agent_service.assistant.answering.rules import DETERMINISTIC, Planner, Rule
 from agent_service.assistant.caller import CallerError, read_caller
 from agent_service.assistant.changing.approval import ApprovalNodes
 from agent_service.assistant.looking.known import known_workloads
-from agent_service.assistant.looking.planning import calls_for
+from agent_service.assistant.looking.planning import calls_for, new_calls
 from agent_service.assistant.looking.sources import Sources
 from agent_service.assistant.looking.tools import use, utc_now
 from agent_service.assistant.memory import is_looked_at, note_on, noted, recalled, remembered
@@ -33,6 +33,7 @@ from agent_service.assistant.settings import AssistantSettings
 from agent_service.assistant.state import OpsContext, OpsState
 
 _ROUNDS = 4  # of tools, for a planner that looks again at what it found
+_IN_VAIN = "the tools that it chose found nothing"
 _QUICK = TimeoutPolicy(run_timeout=40, idle_timeout=30)  # three requests of a source at its slowest, one after another
 _SPARE_SECONDS = 10.0  # of a node beside its planner: known workloads, and checking
 
@@ -108,10 +109,9 @@ class _Nodes:
             return Command(update=begun, goto="answer" if understood.problem else "propose")
         usual = [] if understood.problem else calls_for(understood, now)
         chosen = await self._planner.plan(state["messages"], begun["question"], usual)
-        if not is_looked_at(understood, chosen.calls):  # a model may look elsewhere than it was told
-            begun["question"]["note"] = ""
-        begun |= {"calls": chosen.calls, "fallback": chosen.fallback, "mode": chosen.mode}
-        return Command(update=begun, goto="tools" if chosen.calls else "answer")
+        calls = new_calls(chosen.calls, [])
+        begun |= {"calls": calls, "usual": usual, "fallback": chosen.fallback, "mode": chosen.mode}
+        return Command(update=begun, goto="tools" if calls else "answer")
 
     async def tools(self, state: OpsState) -> Command[Literal["collect"]]:
         """Use them, side by side."""
@@ -120,19 +120,19 @@ class _Nodes:
             *(use(call["tool"], call["args"], self._sources, now) for call in state["calls"])
         )
         known = state["evidence"]
-        evidence = [*known, *gathered(findings, first=len(known) + 1)]
-        return Command(update={"evidence": evidence, "steps_left": state["steps_left"] - 1}, goto="collect")
+        evidence, made = [*known, *gathered(findings, first=len(known) + 1)], [*state.get("made", []), *state["calls"]]
+        left = state["steps_left"] - 1
+        return Command(update={"evidence": evidence, "made": made, "steps_left": left}, goto="collect")
 
     async def collect(self, state: OpsState) -> Command[Literal["tools", "propose", "answer"]]:
         """Whether what was found is enough."""
         if state["steps_left"] <= 0 or state["fallback"]:
-            return Command(goto="answer")
+            return _enough(state, state["fallback"])
         chosen = await self._planner.look_again(state["messages"], state["question"], state["evidence"])
-        if chosen.fallback:
-            return Command(update={"fallback": chosen.fallback, "mode": chosen.mode}, goto="answer")
-        if not chosen.calls:
-            return Command(goto="answer")
-        return Command(update={"calls": chosen.calls}, goto="tools")
+        calls = new_calls(chosen.calls, state.get("made", []))
+        if chosen.fallback or not calls:  # also when it chose only what was looked at already
+            return _enough(state, chosen.fallback)
+        return Command(update={"calls": calls}, goto="tools")
 
     async def answer(self, state: OpsState) -> dict[str, Any]:
         """Say what was found; a model's words count only as far as evidence carries them."""
@@ -146,7 +146,17 @@ class _Nodes:
         ):  # what the rules ask back needs no model's words
             return {"messages": [_message(plain, BY_RULES, DETERMINISTIC)], "mode": DETERMINISTIC}
         said = await self._planner.word(state["messages"], question, evidence, plain, state.get("fallback", ""))
-        return {"messages": [_message(noted(said.text, question), said.label, said.mode)], "mode": said.mode}
+        text = noted(said.text, question) if is_looked_at(question, state.get("made", [])) else said.text
+        return {"messages": [_message(text, said.label, said.mode)], "mode": said.mode}
+
+
+def _enough(state: OpsState, fallback: str) -> Command[Any]:
+    """To the answer; by way of the rules' own calls, where nothing was found and they were not made."""
+    is_in_vain = all("error" in each for each in state["evidence"])
+    calls = new_calls(state.get("usual", []), state.get("made", [])) if is_in_vain else []
+    fallback = fallback or (_IN_VAIN if calls else "")
+    update: dict[str, Any] = {"fallback": fallback, "mode": DETERMINISTIC} if fallback else {}
+    return Command(update=update | {"calls": calls} if calls else update, goto="tools" if calls else "answer")
 
 
 def _begun(text: str, now: datetime) -> dict[str, Any]:
@@ -155,6 +165,8 @@ def _begun(text: str, now: datetime) -> dict[str, Any]:
         "intent": Intent.UNKNOWN.value,
         "question": {"text": text, "now": now.isoformat()},
         "calls": [],
+        "made": [],
+        "usual": [],
         "evidence": [],
         "proposal": None,
         "mistakes": [],

@@ -23,11 +23,12 @@ def recalled(state: OpsState) -> str | None:
 def remembered(asked: Question, before: str | None) -> str | None:
     """What the next question is about when it names nothing.
 
-    A question that was not understood is not remembered.  But where it spoke of another workload than before, or of
-    one that is not clear, that of before is forgotten: it would be the wrong one now.
+    A question that was not understood is not remembered, unless it does no more than name a workload.  But where it
+    spoke of another workload than before, or of one that is not clear, that of before is forgotten: it would be the
+    wrong one now.
     """
     named = who_of(asked)
-    is_understood = not asked.problem and asked.intent is not Intent.UNKNOWN
+    is_understood = asked.intent is Intent.ONLY_NAMED or not (asked.problem or asked.intent is Intent.UNKNOWN)
     if asked.whence is Whence.QUESTION:
         return named if named and (is_understood or named == before) else None
     if asked.forgotten:
@@ -41,8 +42,11 @@ def who_of(asked: Question) -> str:
 
 
 def note_on(asked: Question, known: Sequence[str]) -> str:
-    """What an answer has to say first, so that nobody takes it for one about another workload; mostly nothing."""
-    if asked.problem or asked.intent in OF_ALL:
+    """What an answer has to say first, so that nobody takes it for one about another workload; mostly nothing.
+
+    Also of a question that rules refuse: a model may answer it.
+    """
+    if not asked.name or asked.intent in OF_ALL:
         return ""
     if asked.forgotten:
         gone = f"What was meant before, {asked.forgotten}, is not known any more"
@@ -51,10 +55,10 @@ def note_on(asked: Question, known: Sequence[str]) -> str:
     return "" if is_plain else f"About {who_of(asked)}, as before."
 
 
-def is_looked_at(asked: Question, calls: Sequence[Call]) -> bool:
-    """Whether tools are used on the workload that is meant: a model may choose another one."""
-    meant = (asked.namespace, asked.name)
-    return any((call["args"].get("namespace"), call["args"].get("name")) == meant for call in calls)
+def is_looked_at(question: Mapping[str, Any], made: Sequence[Call]) -> bool:
+    """Whether an answer stands on the workload that is meant: a model may look elsewhere than it was told."""
+    meant = (question.get("namespace"), question.get("name"))
+    return any((call["args"].get("namespace"), call["args"].get("name")) == meant for call in made)
 
 
 def noted(text: str, question: Mapping[str, Any]) -> str:

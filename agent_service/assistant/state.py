@@ -52,7 +52,7 @@ class Proposal(TypedDict):
     uid: str
     generation: int | None  # of what people write; what the controller writes into the status does not count
     expires_at: str
-    is_recalled: NotRequired[bool]  # the question named no workload: the one of the question before is meant
+    is_recalled: NotRequired[bool]  # the question named no workload: the one that was meant before is
 
 
 class OpsState(MessagesState, total=False):
@@ -64,6 +64,8 @@ class OpsState(MessagesState, total=False):
     intent: str
     question: dict[str, Any]
     calls: list[Call]
+    made: list[Call]  # each with the evidence that stands at its place
+    usual: list[Call]  # of the rules, whoever chose
     evidence: list[Evidence]
     proposal: Proposal | None
     mistakes: list[str]  # what was wrong with each answer to the proposal that was no decision

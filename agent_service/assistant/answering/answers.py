@@ -29,12 +29,14 @@ def by_template(question: Mapping[str, Any], evidence: Sequence[Evidence], *, in
 
     The tool that found it chooses the template, not the question: a model may look where the rules would not.
     """
-    if not evidence and question.get("problem"):
-        return _capital(printable(str(question["problem"])))
+    problem = _capital(printable(str(question["problem"]))) if question.get("problem") else ""
+    if not evidence and problem:
+        return problem
     if not evidence and intent in ("", "unknown"):
         return f"I did not understand that. {HELP}"
     told = [_told(intent, each) for each in evidence if "error" not in each]
-    lines = [line for line in (*told, *_failures(evidence)) if line]
+    asks = "" if told else problem  # what a model looked for in spite of it, and did not find, is no answer to it
+    lines = [line for line in (asks, *told, *_failures(evidence)) if line]
     return "\n".join(lines) or "Nothing was found."
 
 

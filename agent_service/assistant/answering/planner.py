@@ -24,7 +24,6 @@ __all__ = ["ModelPlanner", "Planner", "RulePlanner"]
 
 _USUAL_SECONDS = 60.0  # of a call, where the model does not say
 _MOST_EVIDENCE = 12  # pieces, after which nothing more is looked at
-_MOST_CALLS = 4  # at once
 # A draft may yet be thrown away, and what a planner mumbles is no answer: neither goes into the stream of messages.
 _UNHEARD: RunnableConfig = {"tags": [TAG_NOSTREAM]}
 
@@ -198,7 +197,7 @@ def _calls(said: Any, *, must_choose: bool) -> tuple[list[Call], str]:
     told = list(getattr(said, "tool_calls", []))
     calls: list[Call] = [{"tool": call["name"], "args": dict(call["args"])} for call in told if call["name"] in TOOLS]
     if calls:
-        return calls[:_MOST_CALLS], ""
+        return calls, ""
     broken = [str(call.get("name")) for call in getattr(said, "invalid_tool_calls", [])]
     if broken:
         return [], f"the arguments of {', '.join(broken)[:80]} are no JSON object"

@@ -101,7 +101,7 @@ def request_for(proposal: Proposal, mistakes: Sequence[str] = ()) -> dict[str, A
     before = "not set" if proposal["before"] is None else inline(proposal["before"])
     who = f"{proposal['namespace']}/{proposal['name']}"
     if proposal.get("is_recalled"):
-        who += " (the workload of the question before; this one named none)"
+        who += " (the workload that was meant before; this question names none)"
     again = ""
     if mistakes:
         last = "" if may_ask_again([*mistakes, ""]) else " This is the last time that I ask."
@@ -125,6 +125,8 @@ def decided(answer: object, proposal: Proposal) -> Decision:
     if not isinstance(decisions, list) or len(decisions) != 1 or not isinstance(decisions[0], Mapping):
         raise DecisionError('answer with one decision: {"decisions": [{"type": "approve"}]}, or edit, or reject')
     decision = decisions[0]
+    if decision.get("type") != "edit" and decision.get("edited_action") is not None:  # which of the two is meant?
+        raise DecisionError("only an edit has an edited_action; to change the value, answer with the type edit")
     match decision.get("type"):
         case "approve":
             return Decision("approve", proposal)

@@ -1,10 +1,14 @@
-"""Which tools answer a question.  Pure."""
+"""Which tools answer a question, and which calls have been made already.  Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import ValidationError
+
+from agent_service.assistant.looking.tools import TOOLS
 from agent_service.assistant.question.grammar import Intent, Question
 from agent_service.assistant.state import Call
 
@@ -12,6 +16,7 @@ _AROUND = timedelta(minutes=10)
 _REPLAYED_SECONDS = 3600
 _DAY_SECONDS = 86_400
 _LONGEST_SECONDS = 31 * _DAY_SECONDS
+_MOST_CALLS = 4  # at once
 
 
 def calls_for(question: Question, now: datetime) -> list[Call]:
@@ -45,6 +50,30 @@ def calls_for(question: Question, now: datetime) -> list[Call]:
             return [_call("promql", query=question.query)]
         case _:
             return []
+
+
+def new_calls(chosen: Sequence[Call], made: Sequence[Call]) -> list[Call]:
+    """Those that were not made for this question, each once, and not more than are made at once.
+
+    One that failed is not made again either: a connection that breaks is tried twice where it breaks, what a source
+    refuses it refuses again, and whoever would ask otherwise has other arguments.
+    """
+    known, found = [_meaning(call) for call in made], list[Call]()
+    for call in chosen:
+        meaning = _meaning(call)
+        if meaning not in known and len(found) < _MOST_CALLS:
+            known.append(meaning)
+            found.append(call)
+    return found
+
+
+def _meaning(call: Call) -> tuple[str, dict[str, Any]]:
+    """However it is written: with what is left out, and instants in any zone."""
+    tool = TOOLS.get(call["tool"])
+    try:
+        return call["tool"], call["args"] if tool is None else tool.args.model_validate(call["args"]).model_dump()
+    except ValidationError:
+        return call["tool"], call["args"]
 
 
 def _ahead(seconds: int | None) -> int | None:

@@ -22,6 +22,7 @@ from agent_service.assistant.question.fields import (
     fields_in,
     is_relative,
 )
+from agent_service.assistant.question.follow_ups import Half, half_in, leads_to_a_name
 from agent_service.assistant.question.intents import Intent, asks_for_history, intent_of, without_greeting
 from agent_service.assistant.question.plain_words import strange_in
 from agent_service.assistant.question.time_words import words_of
@@ -86,9 +87,11 @@ def understand(
     if intent is Intent.UNKNOWN:  # a workload may be called as a word of the question is
         intent = intent_of(asked)
     is_named = subject.whence is Whence.QUESTION
-    if intent in (Intent.HELP, Intent.UNKNOWN):
+    if intent is Intent.HELP:
         return _about(intent, subject) if is_named else Question(intent)
     plain = subject_of(asked, known, namespace, workload)
+    if intent is Intent.UNKNOWN:
+        return _half_asked(subject, plain, known)
     if intent in OF_ALL:
         found = replace(_about(intent, plain), whence=Whence.QUESTION if is_named else Whence.NOBODY)
     else:
@@ -98,6 +101,9 @@ def understand(
             return replace(found, namespace="", name="", problem=_unclear(subject))
     if intent is Intent.SET_FIELD:
         change = change_in(subject.text, _who(subject))
+        strange = _strange_name(subject, known) if change.problem else ""
+        if strange:
+            return replace(_about(intent, plain), problem=_doubt(strange, subject, plain), whence=Whence.QUESTION)
         return replace(
             found, settable=change.settable, value=change.value, problem=change.problem, percent=change.percent
         )
@@ -126,8 +132,44 @@ def _unless_strange(subject: Subject, plain: Subject, intent: Intent, known: Seq
         return subject
     if not plain.problem:  # there is but one
         return plain
-    doubt = f'I cannot tell whether "{strange}" means {_who(subject)}, as before'
-    return replace(plain, problem=f"{doubt}; {plain.problem}")
+    return replace(plain, problem=_doubt(strange, subject, plain), whence=Whence.QUESTION)
+
+
+def _doubt(strange: str, subject: Subject, plain: Subject) -> str:
+    which = plain.problem or f"name the workload, such as {_who(subject)}"
+    return f'I cannot tell whether "{strange}" means {_who(subject)}, as before; {which}'
+
+
+def _strange_name(subject: Subject, known: Sequence[str]) -> str:
+    """What stands in a change where the name of a workload would, and may be that of another than before."""
+    strange = strange_in(subject.text, known) if subject.whence is Whence.BEFORE else ""
+    is_place = strange and re.search(
+        rf"\b(?:of|for|on|in)\s+(?:the\s+)?{re.escape(strange)}", subject.text, re.IGNORECASE
+    )
+    return strange if is_place else ""
+
+
+def _half_asked(subject: Subject, plain: Subject, known: Sequence[str]) -> Question:
+    """Of a text that asks for nothing that is known here: what it lacks, where it is half a question."""
+    half, found = half_in(subject.text), _about(Intent.UNKNOWN, subject)
+    if subject.whence is Whence.QUESTION:
+        if subject.problem or half is None:
+            return replace(found, problem=subject.problem)
+        return replace(found, intent=Intent.ONLY_NAMED, problem=_what_of(_who(subject)))
+    strange = strange_in(subject.text, known)
+    if strange and leads_to_a_name(subject.text) and plain.problem:
+        problem = f'I cannot tell which workload "{strange}" is; {plain.problem}'
+        return Question(Intent.UNKNOWN, problem=problem, whence=Whence.QUESTION)
+    if strange or subject.whence not in (Whence.CONTEXT, Whence.BEFORE):
+        found = Question(Intent.UNKNOWN)
+    if half is Half.TIME:
+        example = f"such as: why did {_who(subject)} scale yesterday?"
+        return replace(found, problem=f"say what you want to know of that time, in one question, {example}")
+    return replace(found, problem=_what_of(_who(subject))) if half is Half.PRONOUN and found.name else found
+
+
+def _what_of(who: str) -> str:
+    return f"say what you want to know of {who}, such as: forecast of {who}, or: why did {who} scale?"
 
 
 def _unclear(subject: Subject) -> str:

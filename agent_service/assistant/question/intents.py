@@ -23,6 +23,7 @@ class Intent(StrEnum):
     METRIC = "metric"
     SET_FIELD = "set_field"
     HELP = "help"
+    ONLY_NAMED = "only_named"  # a workload, and nothing that is asked of it
     UNKNOWN = "unknown"
 
 
@@ -79,6 +80,8 @@ _INTENTS: tuple[tuple[Intent, tuple[str, ...]], ...] = (
         (
             r"\bhow\s+(?:good|accurate|right|wrong|reliable|well|bad)\b|\baccura|\b[sw]?mape\b|\bwape\b|\bmae\b",
             r"\brmse\b|\bskill\b|\bcoverage\b|\bscores?\b|\berrors?\b|\btrust|\bhow (?:far )?off\b",
+            r"\bhow (?:sure|certain|confident)\b",
+            r"^(?:is|are|was|were) (?:it|they|you)\b.*\b(?:right(?! (?:now|to)\b)|wrong|correct|accurate)\b",
             r"\bhow often\b.*\b(?:wrong|right)\b|\b(?:forecast|predict)\w*\b.*\b(?:wrong|right|off|bad|good)\b",
         ),
     ),

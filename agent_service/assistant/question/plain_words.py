@@ -26,20 +26,20 @@ _ANOTHER = re.compile(
 )
 _ENGLISH = """
 a about above actually after again ago ahead almost already also always am an and any anything are aren around as at
-away back be because been before behind being below better between but by can cause caused come comes coming could
-couldn d did didn do does doesn doing don done down during enough even ever exactly far few for from further gave get
-gets give given go goes going gone good got had hadn happen happened happening happens hard has hasn have haven having
-hence here high higher highest how however hwy i if in instead into is isn it its just keep keeps kept kind know known
-late lately later least less let like likely little ll long longer look looking looks lot low lower lowest m made make
-makes many may maybe me mean means might more most mostly much must my near need needed needs never no nor not nothing
-now of off often oh ok okay on once one only or our out over own past per please possible present pretty previous
-previously probably quickly quite rather re ready really recent recently right s same saw say says see seem seems seen
-set shall should shouldn show shown since slow slowly small so some something soon sort still stop stopped such
-suddenly sure t take taken takes tell than thank thanks that the their them then there they thing things think this
-though through till to together told too took toward towards true try under until up upon us use used uses using usual
-usually value values ve very wait want wants was wasn way we well went were weren what whatever when whenever where
-whether which while who whole why will with within without won work worked working works would wouldn wrong wyh x yes
-yet you your
+away back be because been before behind being below better between but by can cause caused certain certainly come comes
+coming correct correctly could couldn d did didn difference different differently do does doesn doing don done down
+during enough even ever exactly far few for from further gave get gets give given go goes going gone good got had hadn
+happen happened happening happens hard has hasn have haven having hence here high higher highest how however hwy i if in
+instead into is isn it its just keep keeps kept kind know known late lately later least less let like likely little ll
+long longer look looking looks lot low lower lowest m made make makes many may maybe me mean means might more most
+mostly much must my near need needed needs never no nor not nothing now of off often oh ok okay on once one ones only or
+our out over own past per please possible present pretty previous previously probably quickly quite rather re ready
+really recent recently right s same saw say says see seem seems seen set shall should shouldn show shown since slow
+slowly small so some something soon sort still stop stopped such suddenly sure t take taken takes tell than thank thanks
+that the their them then there they thing things think this though through till to together told too took toward towards
+true try under until up upon us use used uses using usual usually value values ve very wait want wants was wasn way we
+well went were weren what whatever when whenever where whether which while who whole why will with within without won
+work worked working works would wouldn wrong wyh x yes yet you your
 """
 _SCALING = """
 accuracy accurate accurately act acting action actions activate active alarm alarms alert alerts autoscaler
@@ -83,6 +83,11 @@ def strange_in(text: str, known: Sequence[str]) -> str:
         if not all(_is_plain(part, names) for part in re.findall(r"\w+", word.lower())):
             return word[:40]
     return ""
+
+
+def is_plain(word: str) -> bool:
+    """Whether it is a word of questions, also where a workload is called so."""
+    return word.lower() in _PLAIN
 
 
 def _is_plain(word: str, names: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent_service.assistant.question.fields import WORKLOAD
+from agent_service.assistant.question.plain_words import is_plain
 from agent_service.assistant.question.zones import is_place
 
 _WRITTEN = re.compile(r"(?<![\w/.:-])([a-z0-9][a-z0-9-]*)/([a-z0-9][a-z0-9.-]*)(?![\w/])", re.IGNORECASE)
@@ -63,9 +64,15 @@ def subject_of(
         for written in sorted({form for forms in mentioned.values() for form in forms}, key=len, reverse=True):
             cut = _says(written).sub(f" {WORKLOAD} ", cut)
         if len(mentioned) > 1:
-            problem = f"which one: {', '.join(sorted(mentioned))}? Name it as it stands here"
+            problem = f"which one: {', '.join(sorted(mentioned))}? Ask again, and name it as it stands here"
             return Subject(cut, problem=problem, whence=Whence.QUESTION)
-        return _called(next(iter(mentioned)), cut, Whence.QUESTION)
+        (who,), (forms,) = mentioned, mentioned.values()
+        rival = before if default is None else _meant(default, known, namespace)
+        if rival in known and rival != who and all("/" not in form and is_plain(form) for form in forms):
+            # Not the memory's end: perhaps nothing was named.
+            problem = f'"{min(forms)}" may be a word, or {who}: write {who}, or {rival}'
+            return Subject(text, problem=problem)
+        return _called(who, cut, Whence.QUESTION)
     for written_name in _WRITTEN.finditer(text):
         if not _is_name(written_name, text):
             continue
@@ -98,9 +105,10 @@ def _which(text: str, known: Sequence[str]) -> str:
     if not known:
         return "name the workload as NAMESPACE/NAME; the list of workloads is not to be had just now"
     last = text.rstrip("?.!, ").rpartition(" ")[2].lower()
-    near = difflib.get_close_matches(last, known, 1, 0.7)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{hint}which workload: {_some(known)}? Name it as it stands here"
+    forms = {form: each for each in known for form in (each, each.rpartition("/")[2])}
+    near = difflib.get_close_matches(last, forms, 1, 0.7)
+    hint = f"did you mean {forms[near[0]]}? " if near else ""
+    return f"{hint}which workload: {_some(known)}? Ask again, and name it as it stands here"
 
 
 def _meant(default: str, known: Sequence[str], namespace: str) -> str:
@@ -121,9 +129,22 @@ def _mentioned(text: str, known: Sequence[str], namespace: str) -> dict[str, set
     dotted = {each: {dots} for each in known if _says(dots := each.replace("/", ".")).search(text)}
     found = full or dotted
     short = {each: {name} for each in known if _says(name := each.rpartition("/")[2]).search(text)}
-    if found:  # "agent, shop/agent" names one
-        return {each: forms | short.get(each, set()) for each, forms in found.items()}
+    if found:  # "agent, shop/agent" names one, "shop/agent and front" two, and "the load of shop/agent" no load
+        names = {each.rpartition("/")[2] for each in found}
+        listed = {
+            each: forms
+            for each, forms in short.items()
+            if each in found or (names.isdisjoint(forms) and any(_is_listed(form, text) for form in forms))
+        }
+        return {each: found.get(each, set()) | listed.get(each, set()) for each in {**found, **listed}}
     return {each: forms for each, forms in short.items() if each.partition("/")[0] == namespace} or short
+
+
+def _is_listed(name: str, text: str) -> bool:
+    """Whether it stands beside another one, as in "shop/agent and front"."""
+    joins = r"(?:\b(?:and|or|vs|versus|than|with)\b|[,&])"
+    beside = rf"{joins}\s*(?:(?:of|for|the)\s+)*{re.escape(name)}(?![\w/-])|(?<![\w/.-]){re.escape(name)}\s*{joins}"
+    return not is_plain(name) and re.search(beside, text, re.IGNORECASE) is not None
 
 
 def _says(name: str) -> re.Pattern[str]:

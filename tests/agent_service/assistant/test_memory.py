@@ -132,7 +132,7 @@ def test_a_proposal_for_a_workload_that_was_not_named_says_which_and_why() -> No
     told = [state["__interrupt__"][0].value["action_requests"][0]["description"] for state in (named, recalled)]
     assert told[0].startswith("Set max replicas of shop/agent from 9 to 11.")
     assert told[1].startswith(
-        "Set max replicas of shop/agent (the workload of the question before; this one named none) from 9 to 12."
+        "Set max replicas of shop/agent (the workload that was meant before; this question names none) from 9 to 12."
     )
     assert cluster.patches == []
 
@@ -241,3 +241,30 @@ def test_a_model_that_fails_leaves_the_rules_with_the_same_workload() -> None:
 
     assert answer.startswith(f"{ABOUT_AGENT}Within 10 minutes")
     assert "m1 was to answer" in answer
+
+
+@pytest.mark.parametrize("question", ["how was the forecast yesterday?", "and yesterday?", "are you sure?"])
+def test_what_a_model_answers_where_the_rules_would_not_says_that_it_is_about_the_one_of_before(question: str) -> None:
+    model, answer = with_model([calls("forecast"), ENOUGH, SAYING], question)
+
+    assert "The last question names no workload; it is about shop/agent." in str(model.asked[1][0].content)
+    assert answer.startswith(f"{ABOUT_AGENT}There is a forecast [E1].")
+
+
+def test_what_the_rules_ask_back_claims_to_be_about_nothing() -> None:
+    states = conversation(a_world(), "forecast of shop/agent", "how was the forecast yesterday?", "and yesterday?")
+
+    assert [said(state).partition(" ")[0] for state in states[1:]] == ["Only", "Say"]
+    assert states[-1]["about"] == "shop/agent"
+
+
+def test_a_name_alone_is_what_the_next_question_is_about_and_one_that_nobody_knows_ends_the_memory() -> None:
+    named, after, strange, change = conversation(
+        a_world(), "what about web/front?", "the forecast", "forecast of payments", "set max replicas to 5", **ALLOWED
+    )
+
+    assert said(named).startswith("Say what you want to know of web/front, such as: forecast of web/front, or: why did")
+    assert said(after).startswith("About web/front, as before.\nWithin 10 minutes")
+    assert said(strange).startswith('I cannot tell whether "payments" means web/front, as before; which workload: ')
+    assert said(change).startswith("Which workload: shop/agent, web/front? Ask again, and name it as it stands here.")
+    assert "__interrupt__" not in change

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -186,6 +187,69 @@ def test_a_thread_remembers_its_workload_and_a_run_without_one_does_not(url: str
         assert answer["messages"][-1]["content"].startswith("About shop/agent, as before.")
 
     on_server(url, world, test)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+def edited(value: str) -> str:
+    return (
+        f'{{"decisions": [{{"type": "edit", "edited_action": {{"name": "set_field", "args": {{"value": {value}}}}}}}]}}'
+    )
+
+
+ASKED_AGAIN = [
+    '"yes"', '"approve"', "5", "true", "false", '""', "[]", '[{"type": "approve"}]', '{"x": {"type": "approve"}}',
+    '{"decisions": null}', '{"decisions": {}}', '{"decisions": []}', '{"decisions": [null]}',
+    '{"decisions": "approve"}', '{"decisions": [[{"type": "approve"}]]}', json.dumps({"decisions": [APPROVE] * 2000}),
+    '{"decisions": [{"type": "approve"}, {"type": "reject"}]}', '{"decisions": [{"type": "APPROVE"}]}',
+    '{"decisions": [{"type": ["approve"]}]}', '{"decisions": [{"type": "\\u0430pprove"}]}',  # a Cyrillic a
+    '{"decisions": [{"type": "\\u001b[2J"}]}', json.dumps({"decisions": [{"type": "x" * 900_000}]}),
+    json.dumps({"decisions": [{"type": nested(40)}]}), '{"decisions": [{"type": "edit", "edited_action": []}]}',
+    '{"decisions": [{"type": "edit", "edited_action": {"name": ["set_field"], "args": {"value": 3}}}]}',
+    '{"decisions": [{"type": "edit", "edited_action": {"args": {"field": {"a": 1}, "value": 3}}}]}',
+    '{"decisions": [{"type": "approve", "edited_action": {"args": {"value": 3}}}]}',
+    *(edited(value) for value in ('"12"', "null", "[12]", "true", "-1", "1.5", "2147483648", "1e308")),
+]  # fmt: skip
+REFUSED = [
+    *(edited(value) for value in ("NaN", "Infinity", "1e400", "1" + 400 * "0")),
+    '{"decisions": [{"type": "\\ud800"}]}', '{"decisions": [{"type": "\\u0000"}]}', json.dumps(nested(100)),
+    json.dumps({"decisions": [{"type": "x" * 2_000_000}]}),
+]  # fmt: skip
+
+
+def test_no_answer_is_too_strange_to_be_asked_for_again_or_refused(url: str) -> None:
+    cluster = Cluster()
+
+    async def answered(client: Any, thread: str, raw: str) -> httpx.Response:
+        body = f'{{"assistant_id": "{NAME}", "context": {{"allow_actions": true}}, "command": {{"resume": {raw}}}}}'
+        path, json_body = f"/threads/{thread}/runs/wait", {"content-type": "application/json"}
+        found: httpx.Response = await client.http.client.post(path, content=body, headers=json_body)
+        return found
+
+    async def test(client: Any) -> None:
+        thread = await proposed(client)
+        for number, raw in enumerate(ASKED_AGAIN, start=1):
+            response = await answered(client, thread, raw)
+            (asked,) = response.json()["__interrupt__"]
+            assert "Nothing was changed. The last answer cannot be used: " in described([asked]), raw[:80]
+            if number % 3 == 0:  # it asks three times again
+                thread = await proposed(client)
+        before = await waits_with(client, thread)
+        for raw in REFUSED:
+            assert (await answered(client, thread, raw)).status_code in (413, 422), raw[:80]
+            assert await waits_with(client, thread) == before
+        end = await client.runs.wait(
+            thread, NAME, command={"resume": {"decisions": [{"type": "reject"}]}}, context=ALLOWED
+        )
+        assert end["messages"][-1]["content"].startswith("Nothing was changed: you rejected it.")
+
+    on_server(url, World({PATH: cluster}), test)
+    assert cluster.patches == []
 
 
 def test_in_a_terminal_the_question_comes_again_with_what_was_wrong() -> None:

@@ -80,7 +80,8 @@ def test_a_model_that_fails_anywhere_is_replaced_by_the_rules(script: list[Any])
 
 
 def test_a_model_looks_again_until_it_has_seen_enough_and_never_without_end() -> None:
-    model = a_model(*[calls("decision") for _ in range(20)], *[AIMessage(content="The floor was 17 [E1].")] * 3)
+    again = [calls("decision", at=f"2026-11-24T10:{minute}:00Z") for minute in range(10, 30)]
+    model = a_model(*again, *[AIMessage(content="The floor was 17 [E1].")] * 3)
 
     state = answered(model)
 
@@ -92,10 +93,10 @@ def test_tools_that_do_not_exist_or_arguments_that_cannot_be_are_findings_not_fa
     unknown = AIMessage(content="", tool_calls=[{"name": "delete_everything", "args": {}, "id": "1"}])
     bad = calls("decision", name="../../secrets")
 
-    state = answered(a_model(bad, unknown, AIMessage(content="That could not be found out [E1].")))
+    state = answered(a_model(bad, unknown, unknown))
 
-    (evidence,) = state["evidence"]
-    assert "arguments that cannot be used: name" in evidence["error"]
+    assert "arguments that cannot be used: name" in state["evidence"][0]["error"]
+    assert "arguments that cannot be used: name" in said(state)
 
 
 def test_what_a_tool_returns_is_data_for_whoever_reads_it() -> None:
@@ -260,7 +261,7 @@ def test_a_model_is_not_asked_to_word_what_was_not_found() -> None:
     world = World()
     world.answers["/v1/decisions"] = None
 
-    answer = said(answered(model, world=world))
+    answer = said(answered(model, "status of shop/agent", world))
 
     assert "nothing at /v1/decisions" in answer
     assert answer.endswith("(m1 had no evidence to answer from)")

@@ -50,6 +50,7 @@ def question_in(state: dict[str, Any]) -> dict[str, Any]:
         ({"type": "edit", "edited_action": {"args": {"field": "mode", "value": "Active"}}}, "not the field"),
         ({"type": "edit", "edited_action": {"name": "delete", "args": {"value": 3}}}, "an edit is"),
         ({"type": "edit"}, "an edit is"),
+        ({"type": "approve", "edited_action": {"args": {"value": 3}}}, "only an edit has an edited_action"),
     ],
 )
 def test_an_answer_that_is_no_decision_is_asked_for_again_and_changes_nothing(decision: Any, words: str) -> None:

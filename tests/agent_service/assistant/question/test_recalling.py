@@ -114,11 +114,17 @@ def test_a_workload_without_a_namespace_is_remembered_too() -> None:
         ("sing to me", BEFORE, BEFORE),
         ("accuracy yesterday", BEFORE, BEFORE),  # the time is refused; the workload was never another
         ("accuracy of shop/agent yesterday", BEFORE, BEFORE),
-        ("forecast of payments", BEFORE, BEFORE),
+        ("and yesterday?", BEFORE, BEFORE),
+        # A name alone is what the next question is about.
+        ("what about web/front?", BEFORE, "web/front"),
+        ("web/front", None, "web/front"),
         # Whoever asks of another workload in vain does not mean the one of before in his next question.
         ("accuracy of web/front yesterday", BEFORE, None),
         ("accuracy of web/front yesterday", None, None),
         ("forecast of shop/agnet", BEFORE, None),
+        ("forecast of payments", BEFORE, None),
+        ("what about payments?", BEFORE, None),
+        ("set max replicas of payments to 5", BEFORE, None),
         ("forecast of agent and checkout", BEFORE, None),
         ("forecast in namespace shop", "web/front", None),
         ("sing of web/front", BEFORE, None),
@@ -169,7 +175,8 @@ def test_a_question_that_needs_no_workload_forgets_none_of_them() -> None:
         ("forecast", ["shop/agent"], ""),  # there is no other that it could be about
         ("forecast of agent", KNOWN, ""),
         ("is it healthy?", KNOWN, ""),
-        ("why did it scale tomorrow at 10:00?", KNOWN, ""),
+        ("forecast of payments", KNOWN, ""),
+        ("why did it scale tomorrow at 10:00?", KNOWN, "About shop/agent, as before."),  # a model may answer it
     ],
 )
 def test_an_answer_says_which_workload_was_meant_where_there_is_another(text: str, known: list[str], note: str) -> None:
