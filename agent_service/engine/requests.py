@@ -12,6 +12,7 @@ from agent_service.store.records import Multitask
 
 Durability = Literal["sync", "async", "exit"]
 _LONGEST_DELAY = 7 * 86_400
+_COMMANDS = ("resume", "update", "goto")
 
 
 def _as_list(value: object) -> object:
@@ -64,6 +65,8 @@ class Order(BaseModel):
             )
         if self.input is not None and self.command is not None:
             raise ValueError("give either input or command")
+        if self.command is not None and all(self.command.get(name) is None for name in _COMMANDS):
+            raise ValueError(f"the command is empty; give it one of {', '.join(_COMMANDS)} that is not null")
         return self
 
     def kept(self) -> dict[str, Any]:

@@ -49,6 +49,8 @@ BODIES: list[tuple[tuple[str, ...], Any]] = [
     (RUNS, {**QUICK, "config": {"configurable": {"checkpoint_id": "nope"}}}),
     (RUNS, {**QUICK, "config": 5}),
     (RUNS, {**QUICK, "stream_mode": [5]}),
+    (RUNS, {"assistant_id": "steps", "command": {}}),
+    (RUNS, {"assistant_id": "steps", "command": {"resume": None, "update": None}}),
     (("/runs/cancel",), {"status": ""}),
     (("/runs/cancel",), {"status": []}),
     (("/runs/cancel",), {"status": {}}),
@@ -97,6 +99,19 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
     with serving(kept) as found:
         yield found
+
+
+def test_a_command_that_commands_nothing_is_refused_before_it_is_a_run(served: Served) -> None:
+    with httpx.Client(base_url=served.url, timeout=20) as http:
+        thread = http.post("/threads", json={}).json()["thread_id"]
+        for command in ({}, {"resume": None}, {"update": None, "goto": None}):
+            answer = http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": "steps", "command": command})
+            assert answer.status_code == 422
+            assert "resume, update, goto" in answer.json()["detail"]
+        falsy = http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": "steps", "command": {"resume": False}})
+
+        assert falsy.status_code != 422  # an answer like any other
+        assert len(http.get(f"/threads/{thread}/runs").json()) == (falsy.status_code == 200)
 
 
 def test_what_cannot_be_used_is_refused_in_one_string_and_spoils_nothing(served: Served) -> None:
