@@ -87,7 +87,7 @@ def serving(open_parts: Callable[[], Awaitable[Parts]], options: Options | None 
         app = build_app(service, options.settings, options.keys)
         config = uvicorn.Config(
             app, host="127.0.0.1", port=0, log_config=None, access_log=False, timeout_graceful_shutdown=1,
-            lifespan="off",
+            lifespan="off", ws="none",
         )  # fmt: skip
         server = uvicorn.Server(config)
         await engine.open()

@@ -97,7 +97,7 @@ def test_spans_of_a_run_go_under_the_callers(tmp_path: Path) -> None:
         (["--store", "mysql://a:secret@b"], {}, "begins with none of memory:, sqlite:, postgresql:"),
         ([], {"AGENT_PLANNER": "gpt"}, "AGENT_PLANNER is 'gpt'"),
         ([], {"FORESCALE_URL": "forecasts:8080"}, "FORESCALE_URL is no http or https URL"),
-        (["--slots", "0"], {}, "should be greater than or equal to 1"),
+        (["--slots", "0"], {}, "Invalid value for '--slots'"),
     ],
 )
 def test_what_cannot_be_served_is_said_in_one_line(
