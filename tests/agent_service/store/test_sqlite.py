@@ -150,7 +150,9 @@ def test_what_failed_half_way_is_not_kept_with_what_comes_next(tmp_path: Path) -
 
         def fail_half_way() -> None:
             with saver.cursor() as cursor:
-                cursor.execute("INSERT INTO writes (thread_id, checkpoint_id, task_id, idx, channel) VALUES ('t', 'c', 'half', 0, 'a')")
+                cursor.execute(
+                    "INSERT INTO writes (thread_id, checkpoint_id, task_id, idx, channel) VALUES ('t', 'c', 'half', 0, 'a')"
+                )
                 raise LookupError
 
         with pytest.raises(LookupError):
