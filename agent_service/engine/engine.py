@@ -224,11 +224,11 @@ class Engine:
     async def _flushing(self) -> None:
         while True:
             await asyncio.sleep(self.settings.flush_seconds)
-            for execution in self._own.slots.newest():
-                stream = execution.stream
-                rest = stream.unflushed()
-                if rest:
-                    await self.events.append(stream.run_id, rest)
+            streams = [execution.stream for execution in self._own.slots.newest()]
+            said = [(stream, rest) for stream in streams if (rest := stream.unflushed())]
+            if said:  # all at once: on a database that others use, too, every transaction costs
+                await self.events.append({stream.run_id: rest for stream, rest in said})
+                for stream, rest in said:
                     stream.flushed(rest[-1].seq)
 
 

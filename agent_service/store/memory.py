@@ -6,7 +6,7 @@ One event loop uses it, and no method awaits anything: each is one transaction b
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -246,10 +246,11 @@ class MemoryStore:
         self._tables.sweep_runs(finished_before)
         return gone
 
-    async def append(self, run_id: str, events: Sequence[Event]) -> None:
+    async def append(self, said: Mapping[str, Sequence[Event]]) -> None:
         """See EventLog."""
-        if run_id in self._tables.runs and self._tables.keep(run_id, events):
-            self._tables.tell(ChangeKind.EVENTS, run_id)
+        for run_id, events in said.items():
+            if run_id in self._tables.runs and self._tables.keep(run_id, events):
+                self._tables.tell(ChangeKind.EVENTS, run_id)
 
     async def read(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
         """See EventLog."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -164,8 +164,8 @@ class RunStore(Protocol):
 class EventLog(Protocol):
     """What every run said, in order; keyed by (run_id, seq), so that writing twice is writing once."""
 
-    async def append(self, run_id: str, events: Sequence[Event]) -> None:
-        """Keep them; events of a run that is gone are dropped."""
+    async def append(self, said: Mapping[str, Sequence[Event]]) -> None:
+        """Keep them, by run and all at once; events of a run that is gone are dropped."""
 
     async def read(self, run_id: str, after: int, limit: int = 1000) -> list[Event]:
         """Those with a higher number, in order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -249,12 +249,11 @@ class PostgresStore:
                 if await reading.sweep_runs(connection, finished_before, limit) < limit:
                     return gone
 
-    async def append(self, run_id: str, events: Sequence[Event]) -> None:
+    async def append(self, said: Mapping[str, Sequence[Event]]) -> None:
         """See EventLog."""
 
         async def act(connection: Connection, told: Changes) -> None:
-            if await rows.append(connection, run_id, events):
-                told.append(Change(ChangeKind.EVENTS, run_id))
+            told += [Change(ChangeKind.EVENTS, run_id) for run_id in await rows.append(connection, said)]
 
         await self._do(act)
 

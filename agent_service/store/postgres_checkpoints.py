@@ -23,6 +23,8 @@ from agent_service.store.postgres_connections import (
 from agent_service.store.serializer import a_serializer
 from agent_service.store.undoing import DELTA_KEYS, INPUT, NULL_TASK, PAUSES
 
+SETUP_LOCK = 0x46534148  # any number that is not the other tables'
+_NEXT_TRY = 0.1
 _STATEMENT_SECONDS = 15.0  # a sweep deletes hundreds of threads in one
 _TABLES = ("checkpoint_writes", "checkpoint_blobs", "checkpoints")
 _NEWEST = "SELECT checkpoint_ns, max(checkpoint_id) AS newest FROM checkpoints WHERE thread_id = %(thread)s GROUP BY 1"
@@ -170,23 +172,19 @@ class PostgresCheckpoints:
                     await connection.execute(statement, given)
 
     async def _set_up(self) -> None:
-        """Make the tables, in whatever time that takes.
+        """Make the tables, in whatever time that takes; of replicas that start at once, one after the other.
 
-        Two replicas may start at once: the second finds the tables that the first has made in the meantime.
+        Asked again and again: making indexes waits for every statement that goes on, also for one that waits for us.
         """
         async with await a_connection(self._url, name="forescale-agent-setup") as connection:
-            for attempt in range(5):
-                try:
-                    await AsyncPostgresSaver(connection).setup()
-                except (
-                    psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateColumn,
-                    psycopg.errors.DeadlockDetected,
-                ):  # fmt: skip
-                    if attempt == 4:
-                        raise
-                    await asyncio.sleep(0.2)
-                else:
-                    return
+            while True:
+                found = await (
+                    await connection.execute("SELECT pg_try_advisory_lock(%s) AS ours", (SETUP_LOCK,))
+                ).fetchone()
+                if found is not None and found["ours"]:
+                    break
+                await asyncio.sleep(_NEXT_TRY)
+            await AsyncPostgresSaver(connection).setup()  # the lock goes with the connection
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:

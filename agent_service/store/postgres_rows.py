@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -34,11 +34,15 @@ _SET_THREAD = (
 )
 _ADD_RUN = f"INSERT INTO agent_runs ({', '.join(RUN_COLUMNS)}) VALUES ({', '.join(['%s'] * len(RUN_COLUMNS))})"  # noqa: S608
 _SET_RUN = f"UPDATE agent_runs SET {', '.join(f'{name} = %s' for name in RUN_STATE)} WHERE run_id = %s"  # noqa: S608
-# The run's row is locked for as long as this takes: it may be gone, but it cannot go in between.
+# The rows of the runs are locked for as long as this takes: one may be gone, but it cannot go in between.
 _ADD_EVENTS = """
-WITH run AS (SELECT run_id FROM agent_runs WHERE run_id = %s FOR KEY SHARE)
-INSERT INTO agent_events (run_id, seq, name, data)
-SELECT run.run_id, event.* FROM run, unnest(%s::bigint[], %s::text[], %s::bytea[]) AS event ON CONFLICT DO NOTHING
+WITH run AS (SELECT run_id FROM agent_runs WHERE run_id = ANY(%s) ORDER BY run_id FOR KEY SHARE),
+added AS (
+  INSERT INTO agent_events (run_id, seq, name, data)
+  SELECT event.* FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::bytea[]) AS event (run_id, seq, name, data)
+  JOIN run ON run.run_id = event.run_id ON CONFLICT DO NOTHING RETURNING run_id
+)
+SELECT DISTINCT run_id FROM added
 """
 
 
@@ -115,15 +119,20 @@ async def set_run(connection: Connection, run: Run) -> Run:
     return run
 
 
-async def append(connection: Connection, run_id: str, events: Sequence[Event]) -> bool:
-    """Those that are not there yet; whether there were any.  None of a run that is gone."""
-    if not events:
-        return False
-    added = await connection.execute(
-        _ADD_EVENTS,
-        (run_id, [each.seq for each in events], [each.name for each in events], [each.data for each in events]),
+async def append(connection: Connection, said: Mapping[str, Sequence[Event]]) -> list[str]:
+    """Those that are not there yet; the runs of which there were any.  None of a run that is gone."""
+    told = [(run_id, event) for run_id, events in said.items() for event in events]
+    if not told:
+        return []
+    runs, events = [run_id for run_id, _ in told], [event for _, event in told]
+    given = (
+        list(said),
+        runs,
+        [each.seq for each in events],
+        [each.name for each in events],
+        [each.data for each in events],
     )
-    return added.rowcount > 0
+    return [row["run_id"] for row in await many(connection, _ADD_EVENTS, given)]
 
 
 async def last_seq(connection: Connection, run_id: str) -> int:

@@ -178,7 +178,7 @@ async def finish(
         return Finished.LOST
     if known.stop is Stop.ROLLBACK and not ending.is_rolled_back:
         return Finished.ROLLED_BACK
-    await append(connection, run.run_id, events)
+    await append(connection, {run.run_id: events})
     await end_run(connection, known, ending, told)
     return Finished.KEPT
 
@@ -190,7 +190,7 @@ async def hand_over(
     known = await locked_run(connection, run)
     if known is None or not rules.is_held(known, run):
         return False
-    await append(connection, run.run_id, events)
+    await append(connection, {run.run_id: events})
     await set_run(connection, rules.released(known, at, is_crash=is_crash))
     await occupy(connection, run.thread_id, None)
     told.append(Change(ChangeKind.WORK, run.run_id))
@@ -209,7 +209,7 @@ async def stop_run(connection: Connection, run: Run, stop: Stop, at: datetime, t
 async def end_unexecuted(connection: Connection, run: Run, ending: Ending, told: Changes) -> Run:
     """With its last words."""
     last = await last_seq(connection, run.run_id)
-    await append(connection, run.run_id, rules.last_words(run, ending, last))
+    await append(connection, {run.run_id: rules.last_words(run, ending, last)})
     return await end_run(connection, run, ending, told)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -205,12 +205,13 @@ class SqliteStore:
             pass
         return gone
 
-    async def append(self, run_id: str, events: Sequence[Event]) -> None:
+    async def append(self, said: Mapping[str, Sequence[Event]]) -> None:
         """See EventLog."""
 
         def act(connection: sqlite3.Connection, told: Changes) -> None:
-            if rows.find_run(connection, run_id) is not None and rows.append(connection, run_id, events):
-                told.append(Change(ChangeKind.EVENTS, run_id))
+            for run_id, events in said.items():
+                if rows.find_run(connection, run_id) is not None and rows.append(connection, run_id, events):
+                    told.append(Change(ChangeKind.EVENTS, run_id))
 
         await self._do(act)
 

@@ -13,7 +13,7 @@ from langgraph.checkpoint.base import empty_checkpoint
 
 from agent_service.errors import SettingsError
 from agent_service.store.opening import Stores, open_stores
-from agent_service.store.postgres_checkpoints import PostgresCheckpoints
+from agent_service.store.postgres_checkpoints import SETUP_LOCK, PostgresCheckpoints
 from agent_service.store.records import Change, ChangeKind, Event, Finished, Run, RunStatus, Thread
 from tests.agent_service.builders import a_claim, a_run, a_thread, at, events, in_store, opened, submit, success
 from tests.coroutines import run_apart
@@ -79,7 +79,7 @@ def test_what_one_replica_changes_the_other_hears(database: str) -> None:
             two.runs.listen(heard.append)
             thread = a_thread()
             run = (await submit(one, a_run(thread), new_thread=thread, claim=a_claim())).run
-            await one.events.append(run.run_id, events(1))
+            await one.events.append({run.run_id: events(1)})
             await one.runs.finish(run, success(), [])
             await asyncio.to_thread(
                 wait_until, lambda: Change(ChangeKind.FINISHED, run.run_id) in heard, "the other replica hears"
@@ -104,6 +104,28 @@ def test_replicas_that_start_at_once_make_the_tables_once(database: str) -> None
         await asyncio.gather(*(each.close() for each in stores))
 
     run_apart(main())
+
+
+def test_a_replica_waits_while_another_one_makes_the_tables_of_checkpoints(database: str) -> None:
+    async def main() -> tuple[bool, bool]:
+        checkpoints = PostgresCheckpoints(database)
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
+            await other.execute("SELECT pg_advisory_lock(%s)", (SETUP_LOCK,))
+            opening = asyncio.create_task(checkpoints.open())
+            await asyncio.to_thread(wait_until, lambda: _has_asked(database), "the replica has asked for the lock")
+            found = await other.execute("SELECT to_regclass('checkpoints') IS NOT NULL")
+            was_made: Any = await found.fetchone()
+        await opening
+        await checkpoints.close()
+        return was_made[0], opening.done()
+
+    assert run_apart(main()) == (False, True)
+
+
+def _has_asked(database: str) -> bool:
+    with psycopg.connect(database) as admin:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_try_advisory_lock%%' AND pid <> %s"
+        return admin.execute(query, (admin.info.backend_pid,)).fetchone() != (0,)
 
 
 def test_checkpoints_are_written_side_by_side_and_all_of_them_are_kept(database: str) -> None:
@@ -194,9 +216,9 @@ def test_no_event_is_left_of_a_run_that_is_deleted_while_it_is_written(database:
                 thread = a_thread()
                 run = (await submit(one, a_run(thread), new_thread=thread, claim=a_claim())).run
                 await asyncio.gather(
-                    one.events.append(run.run_id, events(1)),
+                    one.events.append({run.run_id: events(1)}),
                     two.runs.delete_thread(thread.thread_id, ""),
-                    one.events.append(run.run_id, events(2)),
+                    one.events.append({run.run_id: events(2)}),
                 )
 
     run_apart(main())
@@ -212,7 +234,7 @@ def test_an_event_that_is_being_written_waits_for_the_deletion_of_its_run(databa
             run = (await submit(stores, a_run(thread), new_thread=thread, claim=a_claim())).run
             async with await psycopg.AsyncConnection.connect(database) as other:
                 await other.execute("DELETE FROM agent_runs WHERE run_id = %s", (run.run_id,))
-                writing = asyncio.create_task(stores.events.append(run.run_id, events(1)))
+                writing = asyncio.create_task(stores.events.append({run.run_id: events(1)}))
                 await asyncio.to_thread(wait_until, lambda: _waits_for_a_lock(database), "the event waits")
                 await other.execute("DELETE FROM agent_events WHERE run_id = %s", (run.run_id,))
                 await other.commit()

@@ -50,7 +50,7 @@ def everything(stores: Stores, run: Run) -> list[Callable[[], Awaitable[Any]]]:
         lambda: runs.hand_over(other, [], NOON),
         lambda: runs.finish(other, success(), []),
         lambda: runs.sweep(NOON, finished_before=NOON),
-        lambda: stores.events.append(run.run_id, events(1, 2)),
+        lambda: stores.events.append({run.run_id: events(1, 2)}),
         lambda: stores.events.read(run.run_id, 0),
         lambda: checkpoints.saver.aget_tuple(_PLACE),
         lambda: checkpoints.saver.aput(_PLACE, empty_checkpoint(), {"run_id": "r"}, {}),

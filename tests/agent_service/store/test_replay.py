@@ -94,7 +94,7 @@ async def _rolled_back(stores: Stores, run: Run) -> None:
 
 
 async def _given_up(stores: Stores, run: Run) -> None:
-    await stores.events.append(run.run_id, said(run, ("values", {"a": 1})))
+    await stores.events.append({run.run_id: said(run, ("values", {"a": 1}))})
     await stores.runs.reap(at(2), most_crashes=1)
 
 
@@ -112,7 +112,7 @@ async def _handed_over(stores: Stores, run: Run) -> None:
 
 async def _failed_once(stores: Stores, run: Run) -> None:
     """The failure was shown, but its holder died before it was written as the ending."""
-    await stores.events.append(run.run_id, said(run, ("error", _ERROR)))
+    await stores.events.append({run.run_id: said(run, ("error", _ERROR))})
     await stores.runs.reap(at(2), most_crashes=3)
     (again,) = await stores.runs.claim(a_claim("two", 3), 1)
     await stores.runs.finish(again, success(4), said(again, end(again, RunStatus.SUCCESS)))
@@ -168,7 +168,7 @@ def test_a_reader_who_has_seen_more_than_was_stored_still_sees_the_end(any_url: 
         thread = a_thread()
         run = (await submit(stores, a_run(thread), new_thread=thread, claim=a_claim(lease=-1))).run
         shown = said(run, *[("values", {"n": n}) for n in range(9)])
-        await stores.events.append(run.run_id, shown[:3])  # and then the replica died
+        await stores.events.append({run.run_id: shown[:3]})  # and then the replica died
 
         await stores.runs.reap(at(2), most_crashes=1)
 

@@ -54,7 +54,7 @@ def test_a_run_that_was_running_when_the_process_died_is_taken_up_again(tmp_path
 
     async def begin(stores: Stores) -> None:
         await submit(stores, run, new_thread=thread, claim=a_claim(lease=10_000))
-        await stores.events.append(run.run_id, events(1))
+        await stores.events.append({run.run_id: events(1)})
 
     async def go_on(stores: Stores) -> None:
         found = await stores.runs.get_run(run.run_id, "")
@@ -216,7 +216,7 @@ def test_a_full_disk_is_an_error_of_the_store_and_what_is_there_stays_readable(t
             resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
             for write in (
                 lambda: stores.runs.set_values(thread.thread_id, "", dumps(large), {}, NOON),
-                lambda: stores.events.append(run.run_id, [Event(1, "values", dumps(large))]),
+                lambda: stores.events.append({run.run_id: [Event(1, "values", dumps(large))]}),
                 lambda: stores.runs.finish(run, success(values=dumps(large)), []),
                 lambda: saver.aput_writes(place, [("a", 1), ("b", large)], "task"),
                 lambda: stores.checkpoints.copy_thread("t", large),

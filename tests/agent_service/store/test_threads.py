@@ -122,7 +122,7 @@ def test_a_deleted_thread_takes_its_runs_along_even_those_that_execute(any_url: 
 
         assert await stores.runs.renew(a_claim(), [run]) == {}
         assert await stores.runs.finish(run, success(), events(1)) is Finished.LOST
-        await stores.events.append(run.run_id, events(2))
+        await stores.events.append({run.run_id: events(2)})
         assert await stores.events.read(run.run_id, 0) == []
 
     in_store(any_url, test)
@@ -199,7 +199,7 @@ def test_numbers_that_no_database_knows_are_taken_for_the_largest_and_the_smalle
     async def test(stores: Stores) -> None:
         thread = a_thread()
         run = (await submit(stores, a_run(thread), new_thread=thread, claim=a_claim())).run
-        await stores.events.append(run.run_id, events(1, 2))
+        await stores.events.append({run.run_id: events(1, 2)})
 
         async def found(limit: int, offset: int) -> int:
             return len((await stores.runs.search_threads(ThreadQuery(limit=limit, offset=offset)))[0])
