@@ -89,13 +89,14 @@ def understand(
     is_named = subject.whence is Whence.QUESTION
     if intent is Intent.HELP:
         return _about(intent, subject) if is_named else Question(intent)
-    plain = subject_of(asked, known, namespace, workload)
+    plain = subject if before is None else subject_of(asked, known, namespace, workload)
     if intent is Intent.UNKNOWN:
         return _half_asked(subject, plain, known)
     if intent in OF_ALL:
         found = replace(_about(intent, plain), whence=Whence.QUESTION if is_named else Whence.NOBODY)
     else:
-        subject = _unless_strange(subject, plain, intent, known)
+        if intent is not Intent.SET_FIELD:  # of a change each word is looked at anyway
+            subject = _unless_strange(subject, plain, known)
         found = _about(intent, subject)
         if subject.problem or (subject.forgotten and intent is Intent.SET_FIELD):
             return replace(found, namespace="", name="", problem=_unclear(subject))
@@ -122,17 +123,21 @@ def _about(intent: Intent, subject: Subject) -> Question:
     return Question(intent, subject.namespace, subject.name, whence=subject.whence, forgotten=subject.forgotten)
 
 
-def _unless_strange(subject: Subject, plain: Subject, intent: Intent, known: Sequence[str]) -> Subject:
+def _unless_strange(subject: Subject, plain: Subject, known: Sequence[str]) -> Subject:
     """Without the workload of before where a word of the question may be the name of another.
 
-    plain: as if there had been no question before.  Of a change each word is looked at anyway.
+    plain: as if there had been no question before.
     """
-    strange = strange_in(subject.text, known) if subject.whence is Whence.BEFORE else ""
-    if not strange or intent is Intent.SET_FIELD:
+    strange = _strange_beside_before(subject, known)
+    if not strange:
         return subject
     if not plain.problem:  # there is but one
         return plain
     return replace(plain, problem=_doubt(strange, subject, plain), whence=Whence.QUESTION)
+
+
+def _strange_beside_before(subject: Subject, known: Sequence[str]) -> str:
+    return strange_in(subject.text, known) if subject.whence is Whence.BEFORE else ""
 
 
 def _doubt(strange: str, subject: Subject, plain: Subject) -> str:
@@ -142,7 +147,7 @@ def _doubt(strange: str, subject: Subject, plain: Subject) -> str:
 
 def _strange_name(subject: Subject, known: Sequence[str]) -> str:
     """What stands in a change where the name of a workload would, and may be that of another than before."""
-    strange = strange_in(subject.text, known) if subject.whence is Whence.BEFORE else ""
+    strange = _strange_beside_before(subject, known)
     is_place = strange and re.search(
         rf"\b(?:of|for|on|in)\s+(?:the\s+)?{re.escape(strange)}", subject.text, re.IGNORECASE
     )
