@@ -11,7 +11,6 @@ import psycopg
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
 from agent_service.errors import SettingsError, StoreError
-from agent_service.store.guarded_saver import GuardedSaver
 from agent_service.store.postgres_connections import (
     PATIENCE_SECONDS,
     Connection,
@@ -20,6 +19,7 @@ from agent_service.store.postgres_connections import (
     a_pool,
     as_store_errors,
 )
+from agent_service.store.postgres_saver import PostgresSaver
 from agent_service.store.serializer import a_serializer
 from agent_service.store.undoing import DELTA_KEYS, INPUT, NULL_TASK, PAUSES
 
@@ -71,12 +71,6 @@ _PRUNE = (
       AND c.checkpoint -> 'channel_versions' ->> b.channel = b.version)
     """,
 )
-
-
-class PostgresSaver(GuardedSaver, AsyncPostgresSaver):
-    """Langgraph's own, whose errors are ours."""
-
-    guard = staticmethod(as_store_errors)
 
 
 class PostgresCheckpoints:
