@@ -10,7 +10,8 @@ from pathlib import Path
 import orjson
 
 from agent_service.errors import SettingsError, StoreError
-from agent_service.store.sqlite_saver import CheckpointThread, SqliteSaver
+from agent_service.store.sqlite_saver import SqliteSaver
+from agent_service.store.sqlite_thread import SqliteThread
 from agent_service.store.undoing import DELTA_KEYS, INPUT, NULL_TASK, PAUSES
 
 _PAUSES = ", ".join(f"'{channel}'" for channel in PAUSES)
@@ -49,7 +50,7 @@ class SqliteCheckpoints:
     def __init__(self, path: str | Path) -> None:
         """path: of the store's file; ours lies beside it."""
         self.path = Path(f"{path}.checkpoints")
-        self._thread = CheckpointThread()
+        self._thread = SqliteThread("agent-checkpoints", what="the checkpoints", closed="the checkpoints are closed")
         self._saver: SqliteSaver | None = None
 
     @property
@@ -65,10 +66,7 @@ class SqliteCheckpoints:
 
     async def close(self) -> None:
         """Give it back."""
-        if self._saver is not None:
-            saver, self._saver = self._saver, None
-            await self._thread.do(saver.conn.close)
-        self._thread.close()
+        await self._thread.close(self._close)
 
     async def delete_threads(self, thread_ids: Sequence[str]) -> None:
         """See Checkpoints."""
@@ -108,6 +106,11 @@ class SqliteCheckpoints:
                 ) from error
             raise
         return saver
+
+    def _close(self) -> None:
+        if self._saver is not None:
+            self._saver.conn.close()
+            self._saver = None
 
     async def _transact(self, work: Callable[[sqlite3.Cursor], None]) -> None:
         saver = self.saver

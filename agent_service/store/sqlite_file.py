@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Concatenate, ParamSpec, TypeVar
 
 from agent_service.errors import SettingsError, StoreError
 from agent_service.store.sqlite_reading import contains
+from agent_service.store.sqlite_thread import SqliteThread
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -53,21 +52,17 @@ class SqliteFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="agent-store")
-        self._is_closed = False
+        self._thread = SqliteThread("agent-store", what=str(self.path), closed=self._closed)
         self._connection: sqlite3.Connection | None = None
         self._lock: IO[str] | None = None
 
     async def open(self) -> None:
         """Raises SettingsError when the file is in use, not ours, or cannot be written."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        await self._thread.do(self._open)
 
     async def close(self) -> None:
         """Give it back; once more is nothing."""
-        if not self._is_closed:
-            self._is_closed = True
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-            self._thread.shutdown(wait=False)
+        await self._thread.close(self._close)
 
     async def transact(
         self, work: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
@@ -77,22 +72,21 @@ class SqliteFile:
         def transaction() -> _T:
             connection = self._connection
             if connection is None:
-                raise StoreError(f"{self.path} is closed")
+                raise StoreError(self._closed)
+            connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    found = work(connection, *args, **kwargs)
-                    connection.execute("COMMIT")
-                finally:
-                    if connection.in_transaction:  # a full disk fails the commit too, and may have ended it already
-                        connection.execute("ROLLBACK")
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
+                found = work(connection, *args, **kwargs)
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:  # a full disk fails the commit too, and may have ended it already
+                    connection.execute("ROLLBACK")
             return found
 
-        if self._is_closed:
-            raise StoreError(f"{self.path} is closed")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        return await self._thread.do(transaction)
+
+    @property
+    def _closed(self) -> str:
+        return f"{self.path} is closed"
 
     def _open(self) -> None:
         try:

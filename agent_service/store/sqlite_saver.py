@@ -6,51 +6,23 @@ run, which costs more than what is done there.  Here each of langgraph's calls g
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver as LanggraphSaver
 
-from agent_service.errors import StoreError
 from agent_service.store.serializer import a_serializer
-
-_T = TypeVar("_T")
-_P = ParamSpec("_P")
-
-
-class CheckpointThread:
-    """Does one thing after the other: what was begun for a run that is cancelled ends before anything else begins."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="agent-checkpoints")
-        self._is_closed = False
-
-    async def do(self, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """There, while the loop goes on; raises StoreError for the database's errors."""
-        if self._is_closed:
-            raise StoreError("the checkpoints are closed")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
-        except sqlite3.Error as error:
-            raise StoreError(f"the checkpoints: {error}") from error
-
-    def close(self) -> None:
-        """Once what is under way has ended."""
-        self._is_closed = True
-        self._executor.shutdown(wait=False)
+from agent_service.store.sqlite_thread import SqliteThread
 
 
 class SqliteSaver(LanggraphSaver):
     """For asyncio as well; its failures are StoreErrors, so that nobody takes them for a graph's own."""
 
-    def __init__(self, connection: sqlite3.Connection, thread: CheckpointThread) -> None:
+    def __init__(self, connection: sqlite3.Connection, thread: SqliteThread) -> None:
         super().__init__(connection, serde=a_serializer())
         self._thread = thread
 
